@@ -65,7 +65,7 @@ def open_window(options: argparse.Namespace) -> "tuple[QApplication, MainWindow]
 def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line of the window; wrong usage ends the program with 2."""
     parser = argparse.ArgumentParser(prog="nvp-studio-gui", description="Open the window of NVP Studio.")
-    parser.add_argument("paths", nargs="*", help="a model, a run folder, or images to open")
+    parser.add_argument("paths", nargs="*", help="a model, run folder, image, session or animation to open")
     parser.add_argument("--reset-settings", action="store_true", help="forget what the window remembers, then start")
     return parser.parse_args(list(arguments))
 

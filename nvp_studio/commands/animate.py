@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 def animate(
     pictures: Annotated[
-        list[Path], typer.Argument(help="Keyframes in their order: images, or PNGs saved by Explore with a recipe.")
+        list[Path],
+        typer.Argument(
+            help="Keyframes in their order: images, or PNGs saved by Explore with a recipe. "
+            "Or one .json file of an animation, which is rendered as it is."
+        ),
     ],
     output: Annotated[
         Path,
@@ -55,10 +59,14 @@ def animate(
     """
     from nvp_studio.data.images import ImageError
     from nvp_studio.explore.animating import check_animation
-    from nvp_studio.explore.animation import MOST_KEYFRAMES, Animation
+    from nvp_studio.explore.animation import MOST_KEYFRAMES, Animation, may_be_animation
     from nvp_studio.explore.pictures import read_picture
     from nvp_studio.files import write_whole
 
+    if len(pictures) == 1 and pictures[0].suffix.lower() == ".json" and may_be_animation(pictures[0]):
+        film = read_animation_file(pictures[0])
+        render_animation(open_on_rank(model, device), film, output, scale, json)
+        return
     if len(pictures) > MOST_KEYFRAMES:
         raise CommandError(f"{len(pictures)} keyframes are too many; the most are {MOST_KEYFRAMES}")
     try:  # before a model is opened

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     Images = npt.NDArray[np.uint8]
 
 BATCH = 64
-_MAX_RECIPE_BYTES = 16 * 2**20
 
 ImagesOutput = Annotated[
     Path,
@@ -306,12 +305,7 @@ def _decode(opened: "OpenedModel", latents: Any, description: str) -> "Images":
 def read_recipe(opened: "OpenedModel", picture: Path) -> "Recipe":
     """The recipe in a PNG or .json file, for the open model; raises `CommandError` where there is none."""
     from nvp_studio.explore.pictures import read_picture
-    from nvp_studio.files import read_regular
-    from nvp_studio.recipe import Recipe
 
-    if picture.suffix.lower() == ".json":
-        recipe = Recipe.from_json(read_regular(picture, _MAX_RECIPE_BYTES))
-        return msgspec.structs.replace(recipe, checkpoint=opened.digest)
     read = read_picture(opened, picture)
     if not read.had_recipe:
         raise CommandError(f"{picture} holds no usable recipe ({'; '.join(read.notes) or 'it is a plain image'})")

@@ -24,7 +24,9 @@ def render(
             help="The .png file to write, with the recipe inside; with --animation .gif, .webp, .mp4 too.",
         ),
     ],
-    picture: Annotated[Path | None, typer.Argument(help="A PNG saved by Explore, or a recipe's .json.")] = None,
+    picture: Annotated[
+        Path | None, typer.Argument(help="A PNG saved by Explore, or the .json file of a recipe or animation.")
+    ] = None,
     model: ModelOption = "",
     animation: Annotated[
         Path | None, typer.Option(help="Render an animation instead: the .json file of one, or a film that holds it.")
@@ -81,21 +83,24 @@ def render(
 
     `nvp-studio render picture.png --redraw 9,10,15,8 --seed 3 -o other.png`
 
-    `nvp-studio render --animation walk.json --scale 4 -o walk.gif`
+    `nvp-studio render walk.json --scale 4 -o walk.gif`
     """
+    from nvp_studio.explore.animation import may_be_animation
     from nvp_studio.explore.grids import corners_grid, draw_sheet, kept_strip
     from nvp_studio.explore.grids import sweep as sweep_of
     from nvp_studio.explore.nudge import nudge as nudged
     from nvp_studio.explore.pictures import write_png
     from nvp_studio.explore.redraw import redraw as redrawn
 
+    if picture is not None and picture.suffix.lower() == ".json" and animation is None and may_be_animation(picture):
+        picture, animation = None, picture
     if (picture is None) == (animation is None):
         raise typer.BadParameter("give either a picture or --animation FILE")
     if (sweep is not None) + (grid is not None) + kept > 1:
         raise typer.BadParameter("give one of --sweep, --grid and --kept")
     if animation is not None:
-        if sweep is not None or grid is not None or kept or nudge is not None or redraw is not None:
-            raise typer.BadParameter("--animation goes with --scale, --model and --device alone")
+        if kept or any(option is not None for option in (sweep, grid, nudge, redraw, larger)):
+            raise typer.BadParameter("an animation goes with --scale, --model and --device alone")
         film = read_animation_file(animation)
         render_animation(open_on_rank(model, device), film, output, scale, json)
         return

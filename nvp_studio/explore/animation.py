@@ -3,8 +3,10 @@
 The structure and where each frame lies on the path; neither torch nor Qt. `animating` decodes the frames.
 """
 
+import contextlib
 import itertools
 import math
+import pathlib
 import shutil
 from typing import Annotated, Literal
 
@@ -137,11 +139,22 @@ class Animation(msgspec.Struct, frozen=True, kw_only=True):
     def from_json(text: str | bytes) -> "Animation":
         """Read what `to_json` wrote; raises `ValueError` with a one-line reason for anything else."""
         try:
+            keys = msgspec.json.decode(text, type=_Keys)
+            if keys.keyframes is msgspec.UNSET:
+                found = "it is the recipe of one picture" if keys.base is not msgspec.UNSET else "it has no keyframes"
+                raise ValueError(f"not an animation: {found}")
             animation = msgspec.json.decode(text, type=Animation)
             msgspec.msgpack.encode(animation)  # whole numbers in JSON have no bound, those of messages have
         except (msgspec.MsgspecError, UnicodeError, RecursionError, OverflowError) as error:
             raise ValueError(f"not an animation: {one_line(error)}") from error
         return animation
+
+
+class _Keys(msgspec.Struct):
+    """What tells an animation from other JSON: whether it has keyframes, or a base as a recipe has."""
+
+    keyframes: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    base: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 def recorded(recipe: Recipe, moves: tuple[tuple[float, float, float], ...], frames_per_second: float) -> Animation:
@@ -158,6 +171,18 @@ def recorded(recipe: Recipe, moves: tuple[tuple[float, float, float], ...], fram
     return Animation(
         keyframes=(recipe,), path="corners", seconds=seconds, frames_per_second=frames_per_second, places=places
     )
+
+
+def may_be_animation(path: pathlib.Path) -> bool:
+    """Whether a .json file is not a recipe, or a film may hold an animation; told by the file's first megabyte."""
+    suffix, start = path.suffix.lower(), b""
+    with contextlib.suppress(OSError):
+        if path.is_file():
+            with path.open("rb") as file:
+                start = file.read(2**20)
+    if suffix == ".json":
+        return b'"keyframes"' in start or b'"base"' not in start
+    return suffix in (".gif", ".webp", ".apng") or ANIMATION_KEY.encode() in start
 
 
 def find_ffmpeg() -> str | None:

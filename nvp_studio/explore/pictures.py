@@ -14,10 +14,12 @@ from nvp_studio.data.decoding import decoders
 from nvp_studio.data.images import ImageError
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.rendering import check_recipe
-from nvp_studio.files import write_whole
+from nvp_studio.files import read_regular, write_whole
 from nvp_studio.picture_png import enlarged, png_bytes
 from nvp_studio.recipe import PNG_KEY, Image, Recipe
 from nvp_studio.text import one_line
+
+_MAX_RECIPE_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,11 @@ def write_png(path: str | os.PathLike[str], image: npt.NDArray[np.uint8], recipe
 
 
 def read_picture(model: OpenedModel, path: str | os.PathLike[str], *, plain: bool = False) -> PictureFile:
-    """Read an image file for Explore.
+    """Read an image file for Explore, or a .json file that holds a recipe.
 
     A recipe inside comes back as it was, for the open model. Any other image, and one whose recipe does not fit the
     model, becomes a base latent at the model's size; with `plain` every image does. Raises `ImageError` when the
-    file is not an image.
+    file is neither an image nor a recipe, and `OSError`.
     """
     steps = reading_picture(model, path, plain=plain)
     while True:
@@ -66,6 +68,8 @@ def reading_picture(
     model: OpenedModel, path: str | os.PathLike[str], *, plain: bool = False
 ) -> Generator[None, None, PictureFile]:
     """As `read_picture`, but yields None some fifty times a second until the file is decoded."""
+    if Path(path).suffix.lower() == ".json":
+        return _recipe_file(model, Path(path), plain=plain)
     with Archives() as archives:
         source = archives.source(Path(path))
     if isinstance(source, ImageError):
@@ -82,8 +86,23 @@ def reading_picture(
         return PictureFile(
             as_image, False, (f"opened as a plain image, for its recipe is of no use here: {error}", *image.notes)
         )
-    if recipe.checkpoint == model.digest:
-        return PictureFile(recipe, True, ())
+    return _for_model(model, recipe)
+
+
+def _recipe_file(model: OpenedModel, path: Path, *, plain: bool) -> PictureFile:
+    if plain:
+        raise ImageError("it is no image; a picture's recipe cannot be taken here")
+    try:
+        recipe = Recipe.from_json(read_regular(path, _MAX_RECIPE_BYTES))
+        check_recipe(model, recipe)
+    except ValueError as error:
+        raise ImageError(one_line(error)) from error
+    return _for_model(model, recipe)
+
+
+def _for_model(model: OpenedModel, recipe: Recipe) -> PictureFile:
+    if recipe.checkpoint in (model.digest, ""):
+        return PictureFile(msgspec.structs.replace(recipe, checkpoint=model.digest), True, ())
     maker = one_line(recipe.checkpoint[:8]) or "unnamed"
     note = f"made with another model ({maker}), shown as the open one decodes its recipe"
     return PictureFile(msgspec.structs.replace(recipe, checkpoint=model.digest), True, (note,))

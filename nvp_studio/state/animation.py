@@ -1,7 +1,7 @@
 """The animation on Explore: its keyframes and settings, their undo, and its files."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ from nvp_studio.worker.messages import Answer, Failed, ModelInfo, RenderSheet, S
 _STILL_SECONDS = 0.1
 """A place of a recorded path that does not move for longer stands still so long."""
 
+Otherwise = Callable[[Path], None] | None
+
 
 class AnimationState(QObject):
     """Keyframes and how they are animated. Each change is an entry of Explore's undo history."""
@@ -54,6 +56,10 @@ class AnimationState(QObject):
         self.recording = False
         """Whether the moves of the place between four corners are recorded."""
         self._refused = ""
+        self._pictures_wanted = False
+        """Whether small pictures are missing since a model was opened."""
+        self._waiting: tuple[Path, Otherwise] | None = None
+        """What `open` was given while no model was open."""
         self._moves: list[tuple[float, float, float]] = []
         channel = explore.engine.explorer.channel
         self._pictures = channel("keyframes", self)
@@ -62,6 +68,7 @@ class AnimationState(QObject):
         self.player = AnimationPlayer(explore, lambda: self.possible, self)
         explore.recipe_changed.connect(self._on_recipe_changed)
         explore.gesture_ended.connect(self._on_gesture_ended)
+        explore.picture_changed.connect(self._on_picture_changed)
         explore.engine.model_opened.connect(self._on_model_opened)
         explore.engine.model_compiled.connect(self._draw_again)
 
@@ -158,6 +165,15 @@ class AnimationState(QObject):
         if after != self.animation:
             self.explore.undo.push(ValueEdit(self.apply, text, self.animation, after, merge_key))
 
+    def restore(self, animation: Animation, title: str) -> None:
+        """Take the animation of another session; `title` is that of the undo step, empty: there is none."""
+        if animation == self.animation:
+            return
+        if title:
+            self.explore.undo.push(ValueEdit(self.apply, title, self.animation, animation, ""))
+        else:
+            self.apply(animation)
+
     def apply(self, animation: Animation) -> None:
         """Make this the animation, without an undo entry; for undo commands."""
         others = animation.keyframes != self.animation.keyframes
@@ -246,10 +262,15 @@ class AnimationState(QObject):
             self._saving.cancel()
             self._set_progress((0, 0))
 
-    def open(self, path: Path) -> None:
-        """Read an animation from its file, or from a film that holds it."""
+    def open(self, path: Path, otherwise: Otherwise = None) -> None:
+        """Read an animation from its file, or from a film that holds it; `otherwise` is called where there is none.
+
+        Without `otherwise` it is told what is wrong with the file.
+        """
         if self.explore.model is not None and self.explore.engine.explorer.state == "ready":
-            self._reading.ask(ReadAnimation(str(path)), self._on_read)
+            self._reading.ask(ReadAnimation(str(path)), lambda answer: self._on_read(path, otherwise, answer))
+        else:
+            self._waiting = path, otherwise
 
     def python_code(self) -> str:
         """A short program that makes the frames again with the public functions."""
@@ -279,14 +300,24 @@ class AnimationState(QObject):
                 self.explore.failed.emit(reason)
         self._set_progress((0, 0))
 
-    def _on_read(self, answer: Answer | WorkerLost) -> None:
+    def _on_read(self, path: Path, otherwise: Otherwise, answer: Answer | WorkerLost) -> None:
         match answer:
-            case AnimationRead(path=path, animation=animation):
-                text = self.tr("opening {0}").format(Path(path).name)
-                self.explore.undo.push(ValueEdit(self.apply, text, self.animation, animation, ""))
+            case AnimationRead(animation=animation):
+                self.restore(animation, self.tr("opening {0}").format(path.name))
+                self._tell_makers(animation)
                 self.opened.emit()
+            case Failed() if otherwise is not None:
+                otherwise(path)
             case Failed(reason=reason):
-                self.explore.failed.emit(reason)
+                text = self.tr("{0} cannot be opened: {1}")
+                self.explore.failed.emit(text.format(path.name, reason))
+
+    def _tell_makers(self, animation: Animation) -> None:
+        """Say where keyframes were made with other weights than those that draw them now."""
+        model = self.explore.model
+        makers = {recipe.checkpoint for recipe in animation.keyframes} - {""}
+        if model is not None and makers - {model.digest} and not self.problem:
+            self.told.emit(self.tr("Its keyframes were made with another model: {0} draws them.").format(model.name))
 
     def _draw_again(self) -> None:
         self.player.set_animation(self.animation)
@@ -297,8 +328,17 @@ class AnimationState(QObject):
         self.record(False)
         self.pictures, self._refused = [], ""
         self.player.set_animation(self.animation)
-        self._ask_pictures()
+        self._pictures_wanted = True
         self.changed.emit()
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            self.open(*waiting)
+
+    def _on_picture_changed(self) -> None:
+        """Small pictures come after Explore's own, so that the first one of a model waits for none of them."""
+        if self._pictures_wanted:
+            self._pictures_wanted = False
+            self._ask_pictures()
 
 
 def _fits(recipe: Recipe, model: ModelInfo) -> bool:

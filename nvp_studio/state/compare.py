@@ -1,5 +1,7 @@
 """Two pictures of Explore that are compared: A, at first that of the beginning, and B, at first that on screen."""
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QObject, Signal
 
 from nvp_studio.image_batch import ImageBatch
@@ -8,7 +10,7 @@ from nvp_studio.state.explore import ExploreState
 from nvp_studio.state.history import HistoryState
 from nvp_studio.state.mixture import base_title
 from nvp_studio.worker.channel import WorkerLost
-from nvp_studio.worker.messages import Answer, ModelInfo, Picture, PictureScored, Render
+from nvp_studio.worker.messages import Answer, Failed, ModelInfo, Picture, PictureScored, Render
 
 
 class Side(QObject):
@@ -74,6 +76,8 @@ class Side(QObject):
             case PictureScored(bits_per_dim=score):
                 self.bits_per_dim = score
                 self.changed.emit()
+            case Failed(reason=reason):
+                self._explore.failed.emit(reason)
 
 
 class CompareState(QObject):
@@ -142,6 +146,23 @@ class CompareState(QObject):
         """Compare the picture at the beginning with the one on screen."""
         for side in ("a", "b"):
             self.follow(side)
+
+    @property
+    def pictures(self) -> tuple[tuple[Recipe, str] | None, tuple[Recipe, str] | None]:
+        """(recipe, title) of A and of B, None for one that follows."""
+        a, b = (
+            (one.recipe, one.title) if name in self.chosen and one.recipe is not None else None
+            for name, one in (("a", self.a), ("b", self.b))
+        )
+        return a, b
+
+    def restore(self, pictures: Sequence[tuple[Recipe, str] | None]) -> None:
+        """Compare the pictures of another session, (recipe, title) of A and of B; None: one that follows."""
+        for side, picture in zip("ab", pictures, strict=True):
+            if picture is None:
+                self.follow(side)
+            else:
+                self.choose(side, *picture)
 
     def want(self, wanted: bool) -> None:
         """Keep both pictures ready to be shown from now on, or no longer."""

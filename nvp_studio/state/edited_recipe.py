@@ -235,6 +235,14 @@ class EditedRecipe(QObject):
         self.apply(recipes[current])
         self.edited.emit()
 
+    def restore_choices(self, locked: Sequence[int], drawn: dict[int, float]) -> None:
+        """Take the locked scales of another session, and where its random directions led to last."""
+        self.locked = frozenset(scale for scale in locked if scale < self.scales)
+        self.locked_changed.emit()
+        directions = len(self.model.direction_names) if self.model is not None else 0
+        self.drawn = {direction: place for direction, place in drawn.items() if direction < directions}
+        self.drawn_changed.emit()
+
     def _apply_unless_restoring(self, recipe: Recipe) -> None:
         if not self._restoring:
             self.apply(recipe)

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Recipe
 from nvp_studio.state.explore import ExploreState
+from nvp_studio.state.stored_session import StoredRegion
 from nvp_studio.state.value_edit import ValueEdit
 from nvp_studio.worker.channel import WorkerLost
 from nvp_studio.worker.messages import Answer, Failed
@@ -107,6 +108,28 @@ class RedrawState(QObject):
     def invert(self) -> None:
         """Take the other pixels as the region."""
         self._edit_region(~self.region, self.tr("inversion of the region"))
+
+    @property
+    def stored(self) -> StoredRegion | None:
+        """The region for a file; None while no model is open."""
+        height, width = self.region.shape
+        return StoredRegion((height, width), np.packbits(self.region).tobytes()) if self.region.size else None
+
+    def restore(self, stored: StoredRegion | None, title: str) -> bool:
+        """Paint the region of another session, where there is one; False where it has another size.
+
+        `title` is that of the undo step; empty: there is none.
+        """
+        if stored is None:
+            return True
+        if stored.shape != self.region.shape:
+            return False
+        bits = np.unpackbits(np.frombuffer(stored.bits, np.uint8), count=self.region.size)
+        before = self.region
+        self._set_region(bits.reshape(stored.shape).astype(np.bool_))
+        if title:
+            self._push_region(before, title)
+        return True
 
     def _edit_region(self, region: npt.NDArray[np.bool_], text: str) -> None:
         before = self.region

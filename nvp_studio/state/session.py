@@ -2,15 +2,26 @@
 
 from pathlib import Path
 
+from msgspec.structs import replace
 from PySide6.QtCore import QObject, Signal
 
-from nvp_studio.recipe import fits
+from nvp_studio.recipe import Recipe, fits
 from nvp_studio.resources import INCLUDED_MODELS
+from nvp_studio.state.animation import AnimationState
 from nvp_studio.state.blend import BlendState
+from nvp_studio.state.compare import CompareState
 from nvp_studio.state.corners import CornersState
-from nvp_studio.state.explore import ExploreState
 from nvp_studio.state.history import HistoryState
-from nvp_studio.state.stored_session import Session, StoredStep, bounded, for_model, read_session, write_session
+from nvp_studio.state.redraw import RedrawState
+from nvp_studio.state.stored_session import (
+    Arrangement,
+    Session,
+    StoredStep,
+    bounded,
+    for_model,
+    read_session,
+    write_session,
+)
 from nvp_studio.text import error_line
 from nvp_studio.worker.messages import ModelInfo
 
@@ -20,18 +31,27 @@ _FIRST_MODEL = next(iter(INCLUDED_MODELS))
 class SessionState(QObject):
     """Takes and restores sessions. The one of the last start comes back with the first picture of its model."""
 
-    restored = Signal(str)
-    """The tool that is to be open; empty: none."""
+    restored = Signal(str, object)
+    """(tool that is to be open, empty: none; `Arrangement` of the page)."""
     told = Signal(str)
     """What became of a session, where all is not as it was."""
     failed = Signal(str)
 
     def __init__(
-        self, explore: ExploreState, history: HistoryState, blend: BlendState, corners: CornersState, path: Path
+        self,
+        history: HistoryState,
+        blend: BlendState,
+        corners: CornersState,
+        compare: CompareState,
+        redraw: RedrawState,
+        animation: AnimationState,
+        path: Path,
     ) -> None:
         """`path` is the file of the session from one start to the next."""
+        explore = history.explore
         super().__init__(explore)
         self._explore, self._history, self._blend, self._corners, self._path = explore, history, blend, corners, path
+        self._compare, self._redraw, self._animation = compare, redraw, animation
         self._waiting: tuple[str, Session] | None = None
         """Name and content of a file whose model is being opened."""
         self._last_is_read = False
@@ -39,16 +59,16 @@ class SessionState(QObject):
         explore.engine.model_opened.connect(self._on_model_opened)
         explore.engine.model_failed.connect(self._on_model_failed)
 
-    def take(self, tool: str) -> Session | None:
+    def take(self, tool: str, arrangement: Arrangement) -> Session | None:
         """The present session, in which `tool` is open; None while no model is."""
-        model = self._explore.model
+        explore, model = self._explore, self._explore.model
         if model is None:
             return None
-        stored = [StoredStep(step.title, step.recipe) for step in self._history.steps]
+        stored = [StoredStep.of(step.title, step.recipe) for step in self._history.steps]
         steps, current = bounded(stored, self._history.current)
-        blend, corners = self._blend.ends, self._corners.ends
+        blend, corners, compared = self._blend.ends, self._corners.ends, self._compare.pictures
         session = Session(
-            model=self._explore.engine.model_path,
+            model=explore.engine.model_path,
             model_name=model.name,
             digest=model.digest,
             steps=steps,
@@ -56,15 +76,21 @@ class SessionState(QObject):
             blend=(blend[0], blend[1]),
             corners=(corners[0], corners[1], corners[2], corners[3]),
             tool=tool,
+            compared=(_step(compared[0]), _step(compared[1])),
+            locked_scales=tuple(sorted(explore.locked)),
+            drawn=tuple(explore.drawn.items()),
+            region=self._redraw.stored,
+            animation=self._animation.animation,
+            arrangement=arrangement,
         )
         return for_model(session, model.digest)  # a run may have been followed
 
-    def keep(self, tool: str) -> None:
+    def keep(self, tool: str, arrangement: Arrangement) -> None:
         """Write the session for the next start; the one before stays where it was not restored yet."""
-        session = self.take(tool)
+        session = self.take(tool, arrangement)
         if session is not None and self._last_is_read:
             try:
-                write_session(self._path, session)
+                write_session(self._path, replace(session, animation=None))  # which has a file of its own
             except OSError as error:
                 self.failed.emit(self.tr("The session cannot be kept: {0}").format(error_line(error)))
 
@@ -137,23 +163,39 @@ class SessionState(QObject):
             self._put_back(session, "")
 
     def _put_back(self, session: Session, title: str) -> None:
-        model = self._explore.model
+        """`title` is that of the edit that undo leads back from; empty where the session is that of the last start."""
+        explore, model = self._explore, self._explore.model
         assert model is not None
         session = for_model(session, model.digest)
-        self._explore.restore(
-            [step.recipe for step in session.steps], [step.title for step in session.steps], session.current, title
-        )
+        if session.animation is not None:  # the tool says itself which keyframes do not fit
+            self._animation.restore(session.animation, title)
+        unfit = [] if self._redraw.restore(session.region, title) else [self.tr("the painted region")]
+        steps = session.steps
+        explore.restore([step.recipe for step in steps], [step.title for step in steps], session.current, title)
+        explore.restore_choices(session.locked_scales, dict(session.drawn))
         self._blend.restore_ends(session.blend)
         self._corners.restore_ends(session.corners)
-        self.restored.emit(session.tool)
+        compared = [one if one is not None and _shown_by(one.recipe, model) else None for one in session.compared]
+        if tuple(compared) != session.compared:
+            unfit.append(self.tr("pictures that were compared"))
+        self._compare.restore([(one.recipe, one.title) if one is not None else None for one in compared])
+        if unfit:
+            text = self.tr("The model {0} is of another size than these, which are left out: {1}.")
+            self.told.emit(text.format(model.name, ", ".join(unfit)))
+        self.restored.emit(session.tool, session.arrangement)
+
+
+def _step(picture: tuple[Recipe, str] | None) -> StoredStep | None:
+    return StoredStep.of(picture[1], picture[0]) if picture is not None else None
+
+
+def _shown_by(recipe: Recipe, model: ModelInfo) -> bool:
+    """Whether the model can draw the picture."""
+    bases = [recipe.base, *(base for _, base in recipe.scales)]
+    scales_fit = len(recipe.temperatures) in (0, len(model.latent_shapes))
+    return scales_fit and all(fits(base, model.image_shape) for base in bases)
 
 
 def _fits(session: Session, model: ModelInfo) -> bool:
     """Whether the model can draw all pictures of the session."""
-    scales = len(model.latent_shapes)
-    for step in session.steps:
-        recipe = step.recipe
-        bases = [recipe.base, *(base for _, base in recipe.scales)]
-        if not all(fits(base, model.image_shape) for base in bases) or len(recipe.temperatures) not in (0, scales):
-            return False
-    return True
+    return all(_shown_by(step.recipe, model) for step in session.steps)

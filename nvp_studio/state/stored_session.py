@@ -1,5 +1,6 @@
-"""A session of Explore as a file: the model, the steps of the history, the ends of blend and corners, the open tool."""
+"""A session of Explore as a file: the model, the history, what its tools hold, and how the page is arranged."""
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec.structs import replace
 
+from nvp_studio.explore.animation import Animation
 from nvp_studio.files import read_regular, write_whole
 from nvp_studio.limits import Name, PathText
 from nvp_studio.recipe import Recipe, Source
@@ -15,9 +17,15 @@ from nvp_studio.text import one_line
 SUFFIX = ".nvps"
 MAX_STEPS = 500
 _MAX_TITLE = 200
-_MAX_READ = 64 * 2**20
+MAX_SEARCH = 200
+"""Characters."""
+_MAX_READ = 256 * 2**20
 _MAX_WRITTEN = 16 * 2**20
-"""Bytes of a file: where there are more, the oldest steps are left out."""
+"""Bytes of all steps: where there are more, the oldest ones are left out."""
+_MAX_SIDE = 1024
+Scale = Annotated[int, msgspec.Meta(ge=0, lt=64)]
+Direction = Annotated[int, msgspec.Meta(ge=0, lt=4096)]
+Side = Annotated[int, msgspec.Meta(ge=1, le=_MAX_SIDE)]
 
 
 class StoredStep(msgspec.Struct, frozen=True):
@@ -26,6 +34,40 @@ class StoredStep(msgspec.Struct, frozen=True):
     title: Annotated[str, msgspec.Meta(max_length=_MAX_TITLE)]
     """What was done; empty for the first one."""
     recipe: Recipe
+
+    @staticmethod
+    def of(title: str, recipe: Recipe) -> "StoredStep":
+        """The picture, its title cut to the length that a file may have."""
+        return StoredStep(title[:_MAX_TITLE], recipe)
+
+
+class StoredRegion(msgspec.Struct, frozen=True):
+    """Which pixels are painted to be redrawn. Raises `ValueError` where there are not as many bits as pixels."""
+
+    shape: tuple[Side, Side]
+    """(H, W)."""
+    bits: Annotated[bytes, msgspec.Meta(max_length=_MAX_SIDE**2 // 8)]
+    """One bit for each pixel, row after row, the first in the highest bit of the first byte."""
+
+    def __post_init__(self) -> None:
+        if len(self.bits) != -(-self.shape[0] * self.shape[1] // 8):
+            raise ValueError(f"a painted region of shape {self.shape} does not have {len(self.bits)} bytes")
+
+
+class Arrangement(msgspec.Struct, frozen=True, kw_only=True):
+    """How the page is arranged, beside the open tool."""
+
+    comparing: bool = False
+    """Whether A and B are shown beside a divider."""
+    original: bool = False
+    """Whether the original is shown beside the picture."""
+    directions: Literal["model", "local", "own"] = "model"
+    """Whose directions are shown."""
+    order: Literal["names", "variance", "effect"] = "names"
+    """By what the model's directions are sorted."""
+    search: Annotated[str, msgspec.Meta(max_length=MAX_SEARCH)] = ""
+    previews: bool = False
+    """Whether each slider has its previews below it."""
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +87,17 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     corners: tuple[Source | None, Source | None, Source | None, Source | None] = (None,) * 4
     tool: Name = ""
     """The tool that was open; empty: none."""
+    compared: tuple[StoredStep | None, StoredStep | None] = (None, None)
+    """Pictures that were chosen as A and B of a comparison."""
+    locked_scales: Annotated[tuple[Scale, ...], msgspec.Meta(max_length=64)] = ()
+    """Scales that new samples leave as they are."""
+    drawn: Annotated[tuple[tuple[Direction, float], ...], msgspec.Meta(max_length=4096)] = ()
+    """(direction, standard deviations): where random directions led to last."""
+    region: StoredRegion | None = None
+    """What is painted and not yet redrawn; None: the file does not say."""
+    animation: Animation | None = None
+    """None: the file does not say."""
+    arrangement: Arrangement = Arrangement()
 
     def __post_init__(self) -> None:
         if self.current >= len(self.steps):
@@ -69,8 +122,11 @@ def bounded(steps: Sequence[StoredStep], current: int, size: int = _MAX_WRITTEN)
 
 
 def encoded(session: Session) -> bytes:
-    """The content of a session's file."""
-    return msgspec.json.encode(session)
+    """The content of a session's file; raises `OSError` where it is too large to be opened again."""
+    content = msgspec.json.encode(session)
+    if len(content) > _MAX_READ:
+        raise OSError(errno.EFBIG, f"it would have {len(content):,} bytes, and the most are {_MAX_READ:,}")
+    return content
 
 
 def write_session(path: Path, session: Session) -> None:
@@ -91,5 +147,9 @@ def read_session(path: Path) -> Session:
 
 def for_model(session: Session, digest: str) -> Session:
     """The session with its pictures drawn by other weights."""
-    steps = tuple(StoredStep(step.title, replace(step.recipe, checkpoint=digest)) for step in session.steps)
-    return replace(session, digest=digest, steps=steps)
+
+    def drawn(step: StoredStep) -> StoredStep:
+        return StoredStep(step.title, replace(step.recipe, checkpoint=digest))
+
+    a, b = (drawn(one) if one is not None else None for one in session.compared)
+    return replace(session, digest=digest, steps=tuple(map(drawn, session.steps)), compared=(a, b))

@@ -57,11 +57,15 @@ class TrayFile(msgspec.Struct, frozen=True):
 
 
 def tray_path(settings: Path) -> Path:
-    """The file of the tray: in the user's data folder, or beside settings that are not in their usual place."""
+    """The file of the tray."""
+    return kept_path(settings, "tray")
+
+
+def kept_path(settings: Path, name: str) -> Path:
+    """A file in the user's data folder, or beside settings that are not in their usual place."""
     usual = platformdirs.user_config_path("nvp-studio") / settings_path().name
-    return (
-        platformdirs.user_data_path("nvp-studio") / "tray.json" if settings == usual else settings.with_suffix(".tray")
-    )
+    data = platformdirs.user_data_path("nvp-studio")
+    return data / f"{name}.json" if settings == usual else settings.with_suffix(f".{name}")
 
 
 def write_tray(path: Path, pictures: Sequence[TrayPicture]) -> None:

@@ -78,7 +78,7 @@ def test_what_cannot_be_animated_is_said(run: Run, model: Path, pictures: list[P
         (("render", "--animation", pictures[0], "-o", film), "holds no animation"),
         (("render", "-o", film), "either a picture or --animation"),
         (("render", pictures[0], "--animation", film, "-o", film), "either a picture or --animation"),
-        (("render", "--animation", film, "--kept", "-o", film), "--animation goes with"),
+        (("render", "--animation", film, "--kept", "-o", film), "an animation goes with"),
     ):
         code, _, told = run(*words, "-m", model)
         assert code != 0

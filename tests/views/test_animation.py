@@ -8,7 +8,9 @@ import PIL.ImageSequence
 import pytest
 from msgspec.structs import replace
 from PySide6.QtCore import QPoint, Qt
+from typer.testing import CliRunner
 
+from nvp_studio.cli import app
 from nvp_studio.explore.animation import Animation
 from nvp_studio.explore.animation_files import read_animation
 from nvp_studio.recipe import Blend, Corners, Image, Recipe, Seed
@@ -16,7 +18,7 @@ from nvp_studio.state import animation_player, value_edit
 from nvp_studio.state.animation import AnimationState
 from nvp_studio.state.engine import Engine
 from nvp_studio.views.pages.explore.page import ExplorePage
-from tests.qt import WAIT_SECONDS, Bot, is_asking
+from tests.qt import WAIT_SECONDS, Bot, drop, is_asking, open_window
 from tests.views.explore_page import settled, shown_page
 
 
@@ -198,6 +200,12 @@ def test_a_film_is_saved_opened_again_and_made_in_python(
     names: dict[str, object] = {}
     exec(state.python_code(), names)
     assert np.array_equal(names["frames"], played)
+    for command in ("render", "animate"):
+        words = [command, str(tmp_path / "film.json"), "-m", page.state.model.path, "-o", str(tmp_path / "again.webp")]
+        assert CliRunner().invoke(app, [*words, "--scale", "1"]).exit_code == 0
+        with PIL.Image.open(tmp_path / "again.webp") as file:
+            again = np.stack([np.asarray(frame.convert("L")) for frame in PIL.ImageSequence.Iterator(file)])
+        assert np.array_equal(again, played[..., 0]), command
 
     for name in ("film.json", "film.gif"):
         state.apply(Animation())
@@ -210,6 +218,101 @@ def test_a_film_is_saved_opened_again_and_made_in_python(
     with qtbot.waitSignal(page.state.failed) as failed:
         state.open(tmp_path / "film.json")
     assert "not an animation" in failed.args[0]
+
+
+def test_the_next_start_has_the_animation_even_after_a_crash(
+    shared_engine: Engine, page: ExplorePage, qtbot: Bot, tmp_path: Path
+) -> None:
+    add_keyframes(page, qtbot, 3, 5)
+    state_of(page).set(seconds=2.5, loop=True)
+    animation = state_of(page).animation
+    again = open_window(qtbot, shared_engine, tmp_path, page="explore").page("explore")  # nothing was closed
+    qtbot.waitUntil(lambda: settled(again) and len(state_of(again).pictures) == 2)
+    assert state_of(again).animation == animation
+    assert not again.window().registry["edit.undo"].isEnabled()
+    assert again.context.registry["explore.animate-play"].isEnabled()
+    state_of(again).delete(0)
+    third = open_window(qtbot, shared_engine, tmp_path, page="explore").page("explore")
+    assert seeds_of(third) == [5]
+
+
+def test_a_damaged_file_of_the_animation_is_told_and_put_aside(
+    shared_engine: Engine, page: ExplorePage, qtbot: Bot, tmp_path: Path
+) -> None:
+    kept = tmp_path / "window.animation"
+    assert not kept.exists()
+    kept.write_text('{"keyframes": [1]}')
+    again = open_window(qtbot, shared_engine, tmp_path, page="explore").page("explore")
+    told = [notification.text for notification in again.window().notifications.shown]
+    assert any(text.startswith("The animation cannot be read: not an animation: ") for text in told)
+    qtbot.waitUntil(lambda: settled(again))
+    state_of(again).add_picture()
+    assert len(Animation.from_json(kept.read_bytes()).keyframes) == 1
+    assert (tmp_path / "window.damaged-animation").read_text() == '{"keyframes": [1]}'
+
+
+def test_files_that_are_dropped_open_as_what_they_are(page: ExplorePage, qtbot: Bot, tmp_path: Path) -> None:
+    state = state_of(page)
+    add_keyframes(page, qtbot, 3, 5)
+    state.set(seconds=1.0, frames_per_second=5.0)
+    for name in ("film.json", "film.gif", "film.png"):
+        with qtbot.waitSignal(state.saved):
+            state.save(tmp_path / name, 1)
+        qtbot.waitUntil(lambda: not state.writing)
+    animation = state.animation
+    for name in ("film.json", "film.gif", "film.png"):
+        state.apply(Animation())
+        page.tools.show_tool("animate", False)
+        with qtbot.waitSignal(state.opened):
+            assert drop(page.window(), [tmp_path / name])
+        assert state.animation == animation
+        assert page.animation.panel.isVisible()
+    page.window().registry["edit.undo"].trigger()
+    assert not state.animation.keyframes
+
+    recipe = Recipe(checkpoint="", base=Seed(11), offsets=((0, 1.0),))
+    (tmp_path / "picture.json").write_text(recipe.to_json())
+    assert drop(page.window(), [tmp_path / "picture.json"])
+    qtbot.waitUntil(lambda: page.state.recipe.base == Seed(11) and settled(page))
+    assert page.state.recipe.offsets == ((0, 1.0),)
+    PIL.Image.new("L", (8, 8), 99).save(tmp_path / "plain.gif")
+    assert drop(page.window(), [tmp_path / "plain.gif"])
+    qtbot.waitUntil(lambda: isinstance(page.state.recipe.base, Image) and settled(page))
+    assert page.state.notes[0] == "plain.gif"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("}", "not an animation: JSON is malformed"),
+        ("{}", "not an animation: it has no keyframes"),
+        ("[]", "not an animation: Expected"),
+        ('{"keyframes": [], "seconds": 0}', "lasts more than 0"),
+        ('{"keyframes": [{"checkpoint": 5}]}', "not an animation: Expected `str`"),
+        ('{"base": 5}', "not a recipe: "),
+        ('{"base": {"type": "image", "shape": [2, 2, 1], "pixels": "AAAAAA=="}, "checkpoint": ""}', "2x2"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(
+    page: ExplorePage, qtbot: Bot, tmp_path: Path, content: str, reason: str
+) -> None:
+    add_keyframes(page, qtbot, 3)
+    animation, recipe = state_of(page).animation, page.state.recipe
+    (tmp_path / "some.json").write_text(content)
+    with qtbot.waitSignal(page.state.failed) as failed:
+        assert drop(page.window(), [tmp_path / "some.json"])
+    assert reason in failed.args[0]
+    assert state_of(page).animation == animation
+    assert page.state.recipe == recipe
+
+
+def test_keyframes_of_other_weights_are_told(page: ExplorePage, qtbot: Bot, tmp_path: Path) -> None:
+    keyframes = tuple(Recipe(checkpoint="f" * 64, base=Seed(seed)) for seed in (1, 2))
+    (tmp_path / "film.json").write_text(Animation(keyframes=keyframes).to_json())
+    with qtbot.waitSignal(state_of(page).told) as told:
+        page.open_paths([tmp_path / "film.json"])
+    assert told.args[0].startswith("Its keyframes were made with another model")
+    assert state_of(page).possible
 
 
 def test_writing_is_cancelled_and_leaves_nothing(page: ExplorePage, qtbot: Bot, tmp_path: Path) -> None:

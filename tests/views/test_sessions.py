@@ -9,9 +9,18 @@ import pytest
 from msgspec.structs import replace
 from PySide6.QtCore import Qt
 
+from nvp_studio.explore.animation import Animation
 from nvp_studio.recipe import Image, Recipe, Seed
 from nvp_studio.state.engine import Engine
-from nvp_studio.state.stored_session import Session, StoredStep, bounded, read_session, write_session
+from nvp_studio.state.stored_session import (
+    Arrangement,
+    Session,
+    StoredRegion,
+    StoredStep,
+    bounded,
+    read_session,
+    write_session,
+)
 from nvp_studio.views.pages.explore.page import ExplorePage
 from tests.qt import Bot, drop, open_window
 from tests.views.explore_page import settled, shown_page
@@ -64,6 +73,162 @@ def test_the_next_start_has_history_ends_and_tool(
         window.registry["edit.undo"].trigger()
     assert again.state.recipe.base == Seed(0)
     assert not window.registry["edit.undo"].isEnabled()
+
+
+def set_much(page: ExplorePage, qtbot: Bot) -> None:
+    """Set what is not part of the picture."""
+    sample(page, qtbot, 4)
+    page.compare.state.choose_shown("a")
+    sample(page, qtbot, 5)
+    page.compare.state.choose_shown("b")
+    page.state.set_locked(1, True)
+    page.state.randomize()
+    page.paint.state.stroke((1.5, 1.5), (4.5, 1.5), 1.0, erase=False)
+    page.animation.state.add_picture()
+    page.animation.state.set(seconds=3.0)
+    sample(page, qtbot, 6)
+    page.animation.state.add_picture()
+    qtbot.keyClick(page, Qt.Key.Key_J, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    qtbot.keyClick(page, Qt.Key.Key_O)
+    page.context.registry["explore.sort-effect"].trigger()
+    qtbot.waitUntil(lambda: bool(page.previews.state.effects))
+    page.panel.latents.panel.search.setText("1")
+    qtbot.waitUntil(lambda: settled(page))
+
+
+def what_was_set(page: ExplorePage) -> dict[str, object]:
+    registry, panel = page.context.registry, page.panel.latents.panel
+    return {
+        "compared": page.compare.state.pictures,
+        "locked": page.state.locked,
+        "drawn": page.state.drawn,
+        "region": page.paint.state.region.tolist(),
+        "animation": page.animation.state.animation,
+        "checked": [registry[f"explore.{key}"].isChecked() for key in ("previews", "original", "compare")],
+        "order": [registry[f"explore.sort-{key}"].isChecked() for key in ("names", "variance", "effect")],
+        "shown": (panel.kind, panel.search.text(), panel.shown._order, page.tools.shown),
+    }
+
+
+def test_the_next_start_has_all_that_was_set(
+    shared_engine: Engine, page: ExplorePage, qtbot: Bot, tmp_path: Path
+) -> None:
+    nothing = what_was_set(page)
+    set_much(page, qtbot)
+    expected = what_was_set(page)
+    differing = {key for key in expected if expected[key] != nothing[key]}
+    assert differing == set(expected), "each of them was set"
+    page.window().close()
+
+    again = open_window(qtbot, shared_engine, tmp_path, page="explore").page("explore")
+    qtbot.waitUntil(lambda: again.state.undo.count() > 0 and settled(again) and bool(again.previews.state.effects))
+    assert what_was_set(again) == expected
+    a, b = again.compare.state.a, again.compare.state.b
+    qtbot.waitUntil(lambda: settled(again))
+    again.context.registry["explore.compare"].trigger()
+    qtbot.waitUntil(lambda: a.image is not None and b.image is not None)
+    assert a.image != b.image
+
+
+def test_a_file_brings_back_all_that_was_set_and_undo_leads_back(
+    page: ExplorePage, qtbot: Bot, monkeypatch: pytest.MonkeyPatch, other_model: Path, tmp_path: Path
+) -> None:
+    set_much(page, qtbot)
+    page.context.registry["explore.compare"].trigger()
+    qtbot.keyClick(page, Qt.Key.Key_Y)
+    assert page.tools.shown == "animate"
+    expected = what_was_set(page)
+    path = saved(page, qtbot, monkeypatch, tmp_path / "mine.nvps")
+    page.context.engine.open_model(str(other_model))
+    qtbot.waitUntil(lambda: not page.context.engine.opening and settled(page))
+    page.animation.state.set(seconds=9.0)
+    page.paint.state.clear()
+    before = what_was_set(page)
+    page.open_paths([path])
+    qtbot.waitUntil(lambda: page.state.undo.count() > 3 and settled(page) and bool(page.previews.state.effects))
+    assert what_was_set(page) == expected
+    while page.state.undo.canUndo():
+        page.state.undo.undo()
+    assert page.animation.state.animation.keyframes == before["animation"].keyframes
+    assert not page.paint.state.region.any()
+
+
+def test_a_file_of_before_leaves_what_it_does_not_hold(page: ExplorePage, qtbot: Bot, tmp_path: Path) -> None:
+    page.paint.state.stroke((1.5, 1.5), (4.5, 1.5), 1.0, erase=False)
+    page.animation.state.add_picture()
+    region, animation = page.paint.state.region.tolist(), page.animation.state.animation
+    steps = [{"title": "", "recipe": {"checkpoint": "", "base": {"type": "seed", "seed": 3}}}]
+    path = tmp_path / "old.nvps"
+    path.write_text(json.dumps({"nvp_studio_session": 1, "digest": page.state.model.digest, "steps": steps}))
+    page.open_paths([path])
+    qtbot.waitUntil(lambda: page.state.recipe.base == Seed(3) and settled(page))
+    assert page.paint.state.region.tolist() == region
+    assert page.animation.state.animation == animation
+
+
+def test_what_does_not_fit_the_model_is_named_and_left_out(page: ExplorePage, qtbot: Bot, tmp_path: Path) -> None:
+    told: list[str] = []
+    page.session.state.told.connect(told.append)
+    large = Recipe(checkpoint="x", base=Image((4, 4, 1), bytes(16)))
+    session = Session(
+        digest=page.state.model.digest,
+        steps=(StoredStep("", Recipe(checkpoint="x", base=Seed(1))),),
+        compared=(StoredStep("large", large), None),
+        region=StoredRegion((3, 5), b"\xff\xfe"),
+        locked_scales=(0, 63),
+        drawn=((0, 1.0), (4000, 2.0)),
+        animation=Animation(keyframes=(large, large)),
+        arrangement=Arrangement(order="effect", search="?"),
+    )
+    path = tmp_path / "mine.nvps"
+    write_session(path, session)
+    page.open_paths([path])
+    qtbot.waitUntil(lambda: page.state.recipe.base == Seed(1) and settled(page))
+    (text,) = told
+    assert text.endswith("which are left out: the painted region, pictures that were compared.")
+    assert page.compare.state.pictures == (None, None)
+    assert not page.paint.state.region.any()
+    assert (page.state.locked, page.state.drawn) == ({0}, {0: 1.0})
+    assert page.animation.state.problem == "Keyframe 1 belongs to a model of another size."
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"region": {"shape": [2, 2], "bits": ""}},
+        {"region": {"shape": [0, 2], "bits": ""}},
+        {"region": {"shape": [10**6, 10**6], "bits": "AAAA"}},
+        {"region": {"shape": [8, 8], "bits": 5}},
+        {"compared": [None]},
+        {"compared": [5, None]},
+        {"compared": [{"title": "a"}, None]},
+        {"locked_scales": [-1]},
+        {"locked_scales": [1e9]},
+        {"drawn": [[0, "far"]]},
+        {"drawn": [[10**30, 1.0]]},
+        {"animation": {"keyframes": [], "seconds": -1}},
+        {"animation": {"keyframes": [5]}},
+        {"arrangement": {"order": "colour"}},
+        {"arrangement": {"previews": "yes"}},
+        {"arrangement": {"search": "a" * 10_000}},
+        {"arrangement": []},
+    ],
+)
+def test_parts_out_of_bounds_are_refused_in_one_line(fields: dict[str, object], tmp_path: Path) -> None:
+    step = {"title": "", "recipe": {"checkpoint": "", "base": {"type": "seed", "seed": 1}}}
+    path = tmp_path / "some.nvps"
+    known = {"nvp_studio_session": 1, "digest": "a", "steps": [step]}
+    path.write_text(json.dumps(known))
+    read_session(path)
+    path.write_text(json.dumps(known | fields))
+    with pytest.raises(ValueError, match=r"\A[^\n]+\Z"):
+        read_session(path)
+
+
+def test_long_names_are_cut_so_that_the_session_can_be_read(tmp_path: Path) -> None:
+    recipe = Recipe(checkpoint="", base=Seed(1))
+    write_session(tmp_path / "a.nvps", Session(digest="a", steps=(StoredStep.of("long" * 100, recipe),)))
+    assert read_session(tmp_path / "a.nvps").steps[0].title == ("long" * 100)[:200]
 
 
 def test_a_file_brings_back_a_session_behind_the_present_one(

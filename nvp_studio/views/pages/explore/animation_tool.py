@@ -6,11 +6,13 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QGuiApplication
 
-from nvp_studio.explore.animation import find_ffmpeg
+from nvp_studio.explore.animation import find_ffmpeg, may_be_animation
 from nvp_studio.image_batch import ImageBatch
 from nvp_studio.state.animation import AnimationState
 from nvp_studio.state.explore import ExploreState
+from nvp_studio.state.kept_animation import KeptAnimation
 from nvp_studio.state.qimages import qimage
+from nvp_studio.state.stored_tray import kept_path
 from nvp_studio.state.tray import TrayState
 from nvp_studio.views import notify
 from nvp_studio.views.actions import plain_text
@@ -36,6 +38,7 @@ class AnimationTool(QObject):
         super().__init__(page)
         self._context, self._explore = context, explore
         self.state = AnimationState(explore, tray)
+        self._kept = KeptAnimation(self.state, kept_path(context.settings.path, "animation"))
         player = self.state.player
         add = partial(context.registry.add, page=page)
         text, tip = self.tr("Animate"), self.tr("Animate the way between pictures, and save it as a film")
@@ -70,6 +73,9 @@ class AnimationTool(QObject):
         self.state.told.connect(lambda text: notify.info(text, topic="explore"))
         self.state.opened.connect(lambda: self.tool_shown.emit("animate", True))
         self.state.saved.connect(self._on_saved)
+        self._kept.failed.connect(lambda reason: notify.error(reason, topic="animation"))
+        if self._kept.problem:
+            notify.warning(self.tr("The animation cannot be read: {0}").format(self._kept.problem), topic="animation")
         player.moved.connect(self.show_state)
         explore.engine.model_opened.connect(self._propose_scale)
         self._propose_scale()
@@ -80,6 +86,14 @@ class AnimationTool(QObject):
         self.state.player.frame_shown.connect(self._on_frame)
         self.state.player.closed.connect(self._on_closed)
         self._on_changed()
+
+    def open_path(self, path: Path) -> None:
+        """Open a file that was dropped: a .json file, or an image that may be a film with its keyframes."""
+        json = path.suffix.lower() == ".json"
+        if may_be_animation(path):
+            self.state.open(path, None if json else self._explore.open_image)
+        else:
+            self._explore.open_image(path)
 
     def show_state(self) -> None:
         """Enable what is possible now, and say where the animation is."""

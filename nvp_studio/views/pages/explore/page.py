@@ -25,6 +25,7 @@ from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
 from nvp_studio.views.pages.explore.actions import ExploreActions
 from nvp_studio.views.pages.explore.animation_tool import AnimationTool
+from nvp_studio.views.pages.explore.arrangement import PageArrangement
 from nvp_studio.views.pages.explore.compare_tool import CompareTool
 from nvp_studio.views.pages.explore.directions_tool import DirectionsTool
 from nvp_studio.views.pages.explore.dragging import Dragging
@@ -80,7 +81,8 @@ class ExplorePage(Page):
         self.map = MapTool(context, self, self.state, self.tray)
         self.animation = AnimationTool(context, self, self.state, self.tray)
         kept = context.settings.path.with_suffix(".session")
-        session = SessionState(self.state, self.history, self.blend, self.corners, kept)
+        tools = (self.compare.state, self.paint.state, self.animation.state)
+        session = SessionState(self.history, self.blend, self.corners, *tools, kept)
         self.session = SessionTool(context, self, session)
         self.previews = PreviewTool(context, self, self.state, self.directions)
         self.larger = LargerTool(context, self, self.state)
@@ -98,6 +100,8 @@ class ExplorePage(Page):
             return self.tr("Open this model")
         if self.session.is_session(paths[0]):
             return self.tr("Open this session")
+        if paths[0].suffix.lower() == ".json" and paths[0].is_file():
+            return self.tr("Open this animation or recipe")
         return self.tr("Open this image in Explore") if is_image_file(paths[0]) else ""
 
     def open_paths(self, paths: list[Path]) -> None:
@@ -107,7 +111,7 @@ class ExplorePage(Page):
         elif self.session.is_session(path):
             self.session.state.open(path)
         else:
-            self.state.open_image(path)
+            self.animation.open_path(path)
 
     def save_state(self) -> None:
         values = self.context.settings.values
@@ -151,7 +155,8 @@ class ExplorePage(Page):
             self.context, self.state, self.blend, self.corners, self.scales, self.tray, further, self.pictures.view
         )
         self.blend_panel = self.tools.blend_panel
-        self.session.show_on(self.tools)
+        arrangement = PageArrangement(self.context.registry, self.panel.latents.panel, self.previews)
+        self.session.show_on(self.tools, arrangement)
         self.paint.show_on(self.pictures.view)
         self.animation.show_on(self.pictures.view)
         self.compare.show_on(self.pictures.view)

@@ -37,9 +37,11 @@ class PreviewTool(QObject):
         )
         self._orders = QActionGroup(self)
         for order, text in zip(_ORDERS, texts, strict=True):
-            action = add(f"explore.sort-{order}", text, partial(self._sort, order), checkable=True)
+            action = add(f"explore.sort-{order}", text, partial(self.sort, order), checkable=True)
             self._orders.addAction(action)
         self._orders.actions()[0].setChecked(True)
+        self._measure_later = False
+        """Whether effects are to be measured once it is known where the picture lies."""
         self._timer = QTimer(self, singleShot=True, interval=0)
         self._timer.timeout.connect(self._want)
 
@@ -61,23 +63,39 @@ class PreviewTool(QObject):
             sliders.in_view_changed.connect(self._timer.start)
         self.state.changed.connect(self._show)
         self.state.effects_changed.connect(self._on_effects)
+        self._explore.picture_changed.connect(self._measure_if_wanted)
+
+    @property
+    def order(self) -> str:
+        """By what the model's directions are sorted."""
+        return _ORDERS[[action.isChecked() for action in self._orders.actions()].index(True)]
 
     def _on_toggled(self) -> None:
         for sliders in self._panel.lists.values():
             sliders.show_strips(self._shown.isChecked())
         self._timer.start()
 
-    def _sort(self, order: str) -> None:
+    def sort(self, order: str) -> None:
+        """Sort the model's directions by "names", "variance" or their "effect" on the present picture."""
+        self._orders.actions()[_ORDERS.index(order)].setChecked(True)
+        self._measure_later = order == "effect"
         if order == "effect":
             self._panel.show_kind("model")
-            self.state.measure_effects()
+            self._measure_if_wanted()
         else:
             self._directions.sort(order)
 
+    def _measure_if_wanted(self) -> None:
+        if self._measure_later and self._explore.origin:
+            self._measure_later = False
+            self.state.measure_effects()
+
     def _on_effects(self) -> None:
+        if self.order != "effect":
+            return
         if self.state.effects:
             self._directions.sort("effect", self.state.effects)
-        elif self._orders.actions()[2].isChecked():
+        elif not self._measure_later:
             self._orders.actions()[0].setChecked(True)
             self._directions.sort("names")
 
