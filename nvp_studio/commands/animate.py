@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from nvp_studio.commands.changes import first_recipe
 from nvp_studio.commands.console import CommandError, DeviceOption, JsonOption, ModelOption, print_result, progress_bar
 from nvp_studio.commands.on_ranks import open_on_rank
 from nvp_studio.text import printable
@@ -18,7 +19,7 @@ def animate(
     pictures: Annotated[
         list[Path],
         typer.Argument(
-            help="Keyframes in their order: images, or PNGs saved by Explore with a recipe. "
+            help="Keyframes in their order: images, PNGs saved by Explore with a recipe, or seed:N. "
             "Or one .json file of an animation, which is rendered as it is."
         ),
     ],
@@ -57,10 +58,8 @@ def animate(
 
     `nvp-studio animate one.png two.png three.png --path spline -o walk.json`
     """
-    from nvp_studio.data.images import ImageError
     from nvp_studio.explore.animating import check_animation
     from nvp_studio.explore.animation import MOST_KEYFRAMES, Animation, may_be_animation
-    from nvp_studio.explore.pictures import read_picture
     from nvp_studio.files import write_whole
 
     if len(pictures) == 1 and pictures[0].suffix.lower() == ".json" and may_be_animation(pictures[0]):
@@ -77,8 +76,8 @@ def animate(
     keyframes = []
     for picture in pictures:
         try:
-            keyframes.append(read_picture(opened, picture).recipe)
-        except (ImageError, OSError) as error:
+            keyframes.append(first_recipe(opened, picture))
+        except (ValueError, OSError) as error:
             raise CommandError(f"{printable(str(picture))}: {error}") from error
     animation = Animation(
         keyframes=tuple(keyframes),

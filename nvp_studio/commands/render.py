@@ -6,13 +6,13 @@ from typing import Annotated
 import msgspec
 import typer
 
+from nvp_studio.commands import changes
 from nvp_studio.commands.animate import read_animation_file, render_animation
 from nvp_studio.commands.console import CommandError, DeviceOption, JsonOption, ModelOption, print_result
 from nvp_studio.commands.directions import find_direction
 from nvp_studio.commands.on_ranks import open_on_rank
-from nvp_studio.commands.pictures import read_recipe
 from nvp_studio.commands.region import read_region
-from nvp_studio.recipe import MAX_ENLARGED
+from nvp_studio.recipe import MAX_ENLARGED, Kept
 
 
 def render(
@@ -25,7 +25,8 @@ def render(
         ),
     ],
     picture: Annotated[
-        Path | None, typer.Argument(help="A PNG saved by Explore, or the .json file of a recipe or animation.")
+        Path | None,
+        typer.Argument(help="A PNG saved by Explore, any image, seed:N, or the .json file of a recipe or animation."),
     ] = None,
     model: ModelOption = "",
     animation: Annotated[
@@ -46,11 +47,47 @@ def render(
     whole: Annotated[
         bool, typer.Option("--whole", help="With --grid: four quarter turns a side, as in the paper, not one.")
     ] = False,
+    between: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another picture, or seed:N: once for a blend with it, three times for four corners; see --place."
+        ),
+    ] = None,
+    place: Annotated[
+        str,
+        typer.Option(help="With --between: the share of the other picture, or of four RIGHT,DOWN in quarter turns."),
+    ] = "0.5",
+    take: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SCALE=PICTURE",
+            help="Take a scale, from 1, the finest, from another picture; of seed:N it is drawn anew.",
+        ),
+    ] = None,
+    move: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DIRECTION=OFFSET", help="Move along a direction, named as for --sweep; may be repeated."),
+    ] = None,
+    lock: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DIRECTION", help="Make what moves along others orthogonal to this one; may be repeated."),
+    ] = None,
+    keep_length: Annotated[
+        bool, typer.Option("--keep-length", help="Let moves along directions keep the length of the latent.")
+    ] = False,
+    keep: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Keep this share of the latent, the coarsest; draw the rest.")
+    ] = None,
     kept: Annotated[
         bool, typer.Option("--kept", help="With 100, 50, 25, 12.5 and 6.25 % of the latent kept, the rest drawn anew.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="With --kept or --redraw: seed of what is drawn anew.")] = 0,
-    temperature: Annotated[float, typer.Option(min=0.0, help="With --kept: its temperature.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="With --keep, --kept or --redraw: seed of what is drawn anew.")] = 0,
+    temperature: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Spread of the latents; once, or once for each scale, finest first. With --keep or --kept: the rest's."
+        ),
+    ] = None,
     nudge: Annotated[
         str | None,
         typer.Option(help="One step of the density, up or down its gradient, in latents or pixels: z+, z-, x+ or x-."),
@@ -79,6 +116,10 @@ def render(
 
     `nvp-studio render corners.png --grid 9 -o grid.png`
 
+    `nvp-studio render one.png --between two.png --between three.png --between seed:4 --grid 9 -o grid.png`
+
+    `nvp-studio render a.png --take 1=b.png --move 3=1.5 --move glasses=2 -o other.png`
+
     `nvp-studio render sample.png --larger 2 -o larger.png`
 
     `nvp-studio render picture.png --redraw 9,10,15,8 --seed 3 -o other.png`
@@ -98,8 +139,12 @@ def render(
         raise typer.BadParameter("give either a picture or --animation FILE")
     if (sweep is not None) + (grid is not None) + kept > 1:
         raise typer.BadParameter("give one of --sweep, --grid and --kept")
+    if keep is not None and kept:
+        raise typer.BadParameter("give --keep SHARE for one picture, or --kept for a strip")
+    fields = (between, take, move, lock, keep, temperature, larger, nudge, redraw)
+    changed = keep_length or any(field not in (None, []) for field in fields)
     if animation is not None:
-        if kept or any(option is not None for option in (sweep, grid, nudge, redraw, larger)):
+        if changed or sweep is not None or grid is not None or kept:
             raise typer.BadParameter("an animation goes with --scale, --model and --device alone")
         film = read_animation_file(animation)
         render_animation(open_on_rank(model, device), film, output, scale, json)
@@ -110,14 +155,24 @@ def render(
     if nudge not in (None, "z+", "z-", "x+", "x-"):
         raise typer.BadParameter("give z+, z-, x+ or x-", param_hint="--nudge")
     opened = open_on_rank(model, device)
-    recipe = read_recipe(opened, picture)
     try:
+        recipe = changes.first_recipe(opened, picture)
+        if between:
+            recipe = changes.between(opened, recipe, between, place)
+        recipe = changes.with_scales(opened, recipe, take or ())
+        rest = temperature[0] if temperature and (kept or keep is not None) else 1.0
+        if keep is not None:
+            recipe = msgspec.structs.replace(recipe, kept=Kept(keep, seed, rest))
+        elif temperature and not kept:
+            recipe = changes.with_temperatures(opened, recipe, temperature)
+        recipe = changes.with_moves(opened, recipe, move or (), lock or ())
+        if keep_length:
+            recipe = msgspec.structs.replace(recipe, keep_length=True)
         if larger is not None:
             recipe = msgspec.structs.replace(recipe, enlarged=larger)
         if nudge is not None:
             recipe = nudged(opened, recipe, "z" if nudge[0] == "z" else "x", nudge[1] == "+")
         if redraw is not None:
-            opened.flow.compile()
             recipe = redrawn(opened, recipe, read_region(opened, redraw), seed)
         recipes, columns = [recipe], 1
         if sweep is not None:
@@ -126,7 +181,7 @@ def render(
         elif grid is not None:
             recipes, columns = corners_grid(recipe, grid, grid, 4.0 if whole else 1.0), grid
         elif kept:
-            recipes = kept_strip(recipe, seed, temperature)
+            recipes = kept_strip(recipe, seed, rest)
             columns = len(recipes)
         sheet = draw_sheet(opened, recipes, columns, scale)
     except ValueError as error:

@@ -31,6 +31,8 @@ class PictureFile:
     """Whether the recipe was inside the file; else its base is the image itself."""
     notes: tuple[str, ...]
     """What was done on the way, for a person."""
+    unusable: bool = False
+    """Whether there is something in the place of a recipe that is none for the model."""
 
 
 def save_picture(
@@ -84,7 +86,7 @@ def reading_picture(
         check_recipe(model, recipe)
     except ValueError as error:
         return PictureFile(
-            as_image, False, (f"opened as a plain image, for its recipe is of no use here: {error}", *image.notes)
+            as_image, False, (f"opened as a plain image, for its recipe is of no use here: {error}", *image.notes), True
         )
     return _for_model(model, recipe)
 
