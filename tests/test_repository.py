@@ -1,6 +1,7 @@
 """What holds for the repository as a whole: light imports, nothing unpickled, requirements and set-up in agreement."""
 
 import ast
+import importlib
 import os
 import re
 import shlex
@@ -79,6 +80,13 @@ def test_no_files_import_each_other_in_a_circle() -> None:
     graph = grimp.build_graph("nvp_studio", exclude_type_checking_imports=False, cache_dir=None)
     arrows = {module: graph.find_modules_directly_imported_by(module) - {module} for module in graph.modules}
     TopologicalSorter(arrows).prepare()  # raises CycleError, which names a circle
+
+
+def test_no_name_of_a_package_is_that_of_a_module_in_it() -> None:
+    """`from package import name` would give the module."""
+    for path in (ROOT / "nvp_studio").rglob("__init__.py"):
+        package = importlib.import_module(".".join(path.parent.relative_to(ROOT).parts))
+        assert not {name for name in getattr(package, "__all__", ()) if (path.parent / f"{name}.py").exists()}, path
 
 
 def test_nothing_is_unpickled_or_evaluated() -> None:

@@ -54,7 +54,7 @@ def direction(
     `nvp-studio direction --export mine.directions.json --model runs/faces`
     """
     from nvp_studio.direction_file import direction_file, free_name, merged, read_directions, write_directions
-    from nvp_studio.explore.own_directions import make_direction, own_directions, read_pictures
+    from nvp_studio.explore.own_directions import make_direction, read_own_directions, read_pictures
 
     if sum((show, remove, taken is not None, given is not None, bool(start or end))) != 1:
         raise typer.BadParameter("give --from and --to, or one of --list, --remove, --import and --export")
@@ -62,7 +62,7 @@ def direction(
         raise typer.BadParameter("a direction needs a name, --from and --to")
     opened = open_on_rank(model, device)
     try:
-        kept = own_directions(opened)
+        kept = read_own_directions(opened)
         if given is not None:
             write_directions(given, kept)
         elif taken is not None:
@@ -104,8 +104,8 @@ def find_direction(opened: "OpenedModel", recipe: "Recipe", text: str) -> "int |
 
     "local N" is the N-th local one of the picture.
     """
-    from nvp_studio.explore.local_directions import COUNT, local_directions
-    from nvp_studio.explore.own_directions import own_directions
+    from nvp_studio.explore.local_directions import COUNT, find_local_directions
+    from nvp_studio.explore.own_directions import read_own_directions
 
     names = () if opened.directions is None else opened.directions.names
     if text in names and text:
@@ -114,9 +114,9 @@ def find_direction(opened: "OpenedModel", recipe: "Recipe", text: str) -> "int |
         return int(text) - 1
     local = text.removeprefix("local ").strip()
     if text.startswith("local ") and local.isdecimal() and 1 <= int(local) <= COUNT:
-        return local_directions(opened, recipe).moves[int(local) - 1]
+        return find_local_directions(opened, recipe).moves[int(local) - 1]
     try:
-        own = {one.name: one.move for one in own_directions(opened)}
+        own = {one.name: one.move for one in read_own_directions(opened)}
     except (OSError, ValueError) as error:
         raise CommandError(f"the directions of your own cannot be read: {error_line(error)}") from error
     if text in own:

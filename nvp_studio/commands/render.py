@@ -129,9 +129,9 @@ def render(
     from nvp_studio.explore.animation import may_be_animation
     from nvp_studio.explore.grids import corners_grid, draw_sheet, kept_strip
     from nvp_studio.explore.grids import sweep as sweep_of
-    from nvp_studio.explore.nudge import nudge as nudged
+    from nvp_studio.explore.nudge import step_density
     from nvp_studio.explore.pictures import write_png
-    from nvp_studio.explore.redraw import redraw as redrawn
+    from nvp_studio.explore.redraw import redraw_region
 
     if picture is not None and picture.suffix.lower() == ".json" and animation is None and may_be_animation(picture):
         picture, animation = None, picture
@@ -171,9 +171,9 @@ def render(
         if larger is not None:
             recipe = msgspec.structs.replace(recipe, enlarged=larger)
         if nudge is not None:
-            recipe = nudged(opened, recipe, "z" if nudge[0] == "z" else "x", nudge[1] == "+")
+            recipe = step_density(opened, recipe, "z" if nudge[0] == "z" else "x", nudge[1] == "+")
         if redraw is not None:
-            recipe = redrawn(opened, recipe, read_region(opened, redraw), seed)
+            recipe = redraw_region(opened, recipe, read_region(opened, redraw), seed)
         recipes, columns = [recipe], 1
         if sweep is not None:
             offsets = [first + (last - first) * step / (steps - 1) for step in range(steps)]

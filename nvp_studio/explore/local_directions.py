@@ -53,7 +53,7 @@ def finding_local_directions(
     )
 
 
-def local_directions(model: OpenedModel, recipe: Recipe, count: int = COUNT) -> LocalDirections:
+def find_local_directions(model: OpenedModel, recipe: Recipe, count: int = COUNT) -> LocalDirections:
     """As `finding_local_directions`, in one go."""
     steps = finding_local_directions(model, recipe, count)
     while True:

@@ -149,6 +149,6 @@ def read_pictures(
             return recipes
 
 
-def own_directions(model: OpenedModel) -> tuple[OwnDirection, ...]:
+def read_own_directions(model: OpenedModel) -> tuple[OwnDirection, ...]:
     """The directions that are kept with a model; raises `OSError` and `ValueError` as `read_directions`."""
     return read_directions(direction_file(model.path, model.digest), model.flow.config.dimensions)

@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -20,7 +19,7 @@ from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.rendering import draw
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
 from nvp_studio.flow.prior import standard_normal_log_prob
-from nvp_studio.recipe import Image, Recipe, by_pixels
+from nvp_studio.recipe import Image, Recipe
 
 SEARCH_STEPS = 120
 LANGEVIN_STEPS = 24
@@ -127,7 +126,7 @@ class Redrawn:
     """A picture with a region drawn anew."""
 
     recipe: Recipe
-    """Its base is the picture, rounded to 8 bits; temperatures are those of the picture it began from."""
+    """Its base is the picture, rounded to 8 bits."""
     before: float
     """Bits/dim of the picture it began from."""
     after: float
@@ -162,7 +161,7 @@ def redrawing(
     return _redrawing(model, recipe, mask, seed, search, langevin)
 
 
-def redraw(model: OpenedModel, recipe: Recipe, mask: npt.NDArray[np.bool_], seed: int = 0) -> Recipe:
+def redraw_region(model: OpenedModel, recipe: Recipe, mask: npt.NDArray[np.bool_], seed: int = 0) -> Recipe:
     """The recipe of the picture with the region `mask` (H, W) drawn anew; see `redrawing`."""
     *_, last = redrawing(model, recipe, mask, seed)
     assert isinstance(last, Redrawn)
@@ -189,11 +188,10 @@ def _redrawing(
         yield RedrawStep(search + step + 1, total, canvas.image(chain.y))
     after = canvas.image(chain.y)
     height, width, channels = model.pixel_shape
-    image = Image((height, width, channels), after.tobytes(), "redrawn region")
-    redrawn = by_pixels(msgspec.structs.replace(recipe, checkpoint=model.digest), image, len(model.flow.scales))
+    base = Image((height, width, channels), after.tobytes(), "redrawn region")
     scores = model.flow.bits_per_dim(np.concatenate([before, after])).tolist()
     accepted = float(chain.accepted.mean()) / max(1, chain.steps)
-    yield Redrawn(redrawn, scores[0], scores[1], accepted)
+    yield Redrawn(Recipe(checkpoint=model.digest, base=base), scores[0], scores[1], accepted)
 
 
 def _searching(

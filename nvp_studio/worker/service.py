@@ -15,7 +15,7 @@ from nvp_studio.explore.grids import corners_grid, drawing_sheet
 from nvp_studio.explore.larger import at_size
 from nvp_studio.explore.latents import chi_squared_percent
 from nvp_studio.explore.model import OpenedModel, open_model, with_directions_of
-from nvp_studio.explore.nudge import nudge
+from nvp_studio.explore.nudge import step_density
 from nvp_studio.explore.pictures import reading_picture, save_picture, write_png
 from nvp_studio.explore.redraw import RedrawStep, redrawing
 from nvp_studio.explore.references import reference_names, sample_temperatures
@@ -236,7 +236,7 @@ def _save(model: OpenedModel, compiling: Compiling, request: SavePicture) -> Ite
 
 
 def _nudge(model: OpenedModel, request: Nudge) -> Iterator[Answer | None]:
-    yield PictureRead("", nudge(model, request.recipe, request.space, request.up))
+    yield PictureRead("", step_density(model, request.recipe, request.space, request.up))
 
 
 def _redraw(model: OpenedModel, request: Redraw) -> Iterator[Answer | None]:

@@ -8,11 +8,11 @@ import PIL.Image
 import pytest
 
 from nvp_studio.explore.grids import corners_grid, kept_strip, sweep
-from nvp_studio.explore.local_directions import local_directions
+from nvp_studio.explore.local_directions import find_local_directions
 from nvp_studio.explore.model import OpenedModel, open_model
-from nvp_studio.explore.nudge import nudge
+from nvp_studio.explore.nudge import step_density
 from nvp_studio.explore.pictures import save_picture
-from nvp_studio.explore.redraw import redraw
+from nvp_studio.explore.redraw import redraw_region
 from nvp_studio.explore.rendering import draw
 from nvp_studio.recipe import Blend, Corners, Kept, Move, Recipe, Seed
 from tests.cli.conftest import Run
@@ -66,7 +66,7 @@ def test_sheets_hold_the_pictures_that_their_recipes_make(
     run: Run, model: Path, opened: OpenedModel, tmp_path: Path
 ) -> None:
     recipe, _ = saved(opened, tmp_path / "picture.png", base=CORNERS)
-    local = local_directions(opened, recipe).moves[1]
+    local = find_local_directions(opened, recipe).moves[1]
     for words, recipes, columns in (
         (("--sweep", "3", "--from", "-2", "--to", "2", "--steps", "5"), sweep(recipe, 2, (-2, -1, 0, 1, 2)), 5),
         (("--sweep", "local 2", "--from", "-2", "--to", "2", "--steps", "3"), sweep(recipe, local, (-2, 0, 2)), 3),
@@ -114,7 +114,7 @@ def test_a_step_of_the_density_is_taken_first(run: Run, model: Path, opened: Ope
     recipe, _ = saved(opened, tmp_path / "picture.png", base=Seed(1))
     assert run("render", tmp_path / "picture.png", "--nudge", "x-", "-m", model, "-o", tmp_path / "step.png")[0] == 0
     with PIL.Image.open(tmp_path / "step.png") as file:
-        step = nudge(opened, recipe, "x", up=False)
+        step = step_density(opened, recipe, "x", up=False)
         assert np.asarray(file).tobytes() == step.base.pixels
         assert Recipe.from_json(str(file.text["nvp-studio-recipe"])) == step
 
@@ -140,7 +140,7 @@ def test_a_region_is_redrawn_first(run: Run, model: Path, opened: OpenedModel, t
     region[1:3, 2:6] = True
     PIL.Image.fromarray(region.astype(np.uint8) * 255).save(tmp_path / "region.png")
     opened.flow.compile()
-    redrawn = redraw(opened, recipe, region, 3)
+    redrawn = redraw_region(opened, recipe, region, 3)
     for words in ("2,1,4,2", tmp_path / "region.png"):
         told = run(
             "render",

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from nvp_studio.explore.grids import corners_grid
-from nvp_studio.explore.local_directions import local_directions
+from nvp_studio.explore.local_directions import find_local_directions
 from nvp_studio.explore.mixing import mix, new_sample, read_image
 from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.pictures import save_picture
@@ -116,7 +116,7 @@ def test_sliders_are_moved_by_name_and_number(
     assert recipe.offsets == ((2, 1.5),)
     assert recipe.keep_length
     found = {move.vector: move.offset for move in recipe.moves}
-    one, two = local_directions(opened, start).moves[:2]
+    one, two = find_local_directions(opened, start).moves[:2]
     assert found == {one.vector: -2.0, two.vector: 1.0}
     words = ("--move", "3=1.5", "--move", "local 1=-2", "--lock", "local 1", "--lock", "2")
     recipe = rendered(run, model, tmp_path / "b.png", photo, *words)

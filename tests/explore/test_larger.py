@@ -9,9 +9,9 @@ import torch
 
 from nvp_studio.explore.larger import at_size
 from nvp_studio.explore.model import OpenedModel
-from nvp_studio.explore.nudge import nudge
+from nvp_studio.explore.nudge import step_density
 from nvp_studio.explore.pictures import read_picture, save_picture
-from nvp_studio.explore.redraw import redraw
+from nvp_studio.explore.redraw import redraw_region
 from nvp_studio.explore.rendering import check_recipe, draw, latent, render
 from nvp_studio.flow.enlarging import enlarged
 from nvp_studio.recipe import Blend, Image, Kept, Recipe, Seed
@@ -74,9 +74,9 @@ def test_what_cannot_be_larger_is_said(model: OpenedModel) -> None:
 
 def test_tools_of_the_trained_size_say_so(model: OpenedModel) -> None:
     for tool in (
-        lambda: nudge(model, LARGER, "z"),
-        lambda: nudge(model, LARGER, "x"),
-        lambda: redraw(model, LARGER, np.ones((8, 8), bool)),
+        lambda: step_density(model, LARGER, "z"),
+        lambda: step_density(model, LARGER, "x"),
+        lambda: redraw_region(model, LARGER, np.ones((8, 8), bool)),
         lambda: latent(model, LARGER),
     ):
         with pytest.raises(ValueError, match="pictures of the trained size alone"):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from msgspec.structs import replace
 
-from nvp_studio.explore.local_directions import MOST_LEVELS, local_directions
+from nvp_studio.explore.local_directions import MOST_LEVELS, find_local_directions
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.moves import added, move_vector, vector_bytes
 from nvp_studio.explore.rendering import draw, latent, render
@@ -65,7 +65,7 @@ def test_products_with_the_jacobian_are_those_of_the_whole_one_also_when_compile
 def test_a_small_step_changes_the_picture_by_what_is_told_or_a_little_more(opened: OpenedModel) -> None:
     double = in_float64(opened)
     recipe = Recipe(checkpoint="", base=Seed(4), temperatures=(0.7, 0.7))
-    found = local_directions(double, recipe, 4)
+    found = find_local_directions(double, recipe, 4)
     assert list(found.singular_values) == sorted(found.singular_values, reverse=True)
     step = 1e-4
     z = latent(double, recipe)
@@ -81,9 +81,9 @@ def test_a_small_step_changes_the_picture_by_what_is_told_or_a_little_more(opene
 
 def test_the_same_place_has_the_same_local_directions(model: OpenedModel) -> None:
     recipe = Recipe(checkpoint="", base=Seed(2))
-    assert local_directions(model, recipe) == local_directions(model, recipe)
-    moved = recipe.with_move(replace(local_directions(model, recipe).moves[0], offset=2.0))
-    assert local_directions(model, moved).moves != local_directions(model, recipe).moves
+    assert find_local_directions(model, recipe) == find_local_directions(model, recipe)
+    moved = recipe.with_move(replace(find_local_directions(model, recipe).moves[0], offset=2.0))
+    assert find_local_directions(model, moved).moves != find_local_directions(model, recipe).moves
 
 
 def move(seed: int, name: str = "own", size: int = 64, **more: object) -> Move:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nvp_studio.explore.model import OpenedModel
-from nvp_studio.explore.nudge import gradient_x, gradient_z, nudge
+from nvp_studio.explore.nudge import gradient_x, gradient_z, step_density
 from nvp_studio.explore.rendering import draw, latent, render
 from nvp_studio.recipe import Image, Recipe, Seed
 
@@ -34,10 +34,9 @@ def test_the_gradients_are_those_of_finite_differences(model: OpenedModel) -> No
 @pytest.mark.parametrize("space", ["z", "x"])
 def test_a_step_changes_the_score_as_its_name_says(model: OpenedModel, space: str) -> None:
     recipe = Recipe(checkpoint=model.digest, base=Seed(4), temperatures=(0.8, 0.8))
-    up, down = (nudge(model, recipe, space, way) for way in (True, False))  # type: ignore[arg-type]
+    up, down = (step_density(model, recipe, space, way) for way in (True, False))  # type: ignore[arg-type]
     before, higher, lower = (render(model, [one]).bits_per_dim[0] for one in (recipe, up, down))
     assert higher < before < lower
-    assert up.temperatures == recipe.temperatures
     assert isinstance(up.base, Image)
     assert draw(model, [up]).images.tobytes() == up.base.pixels
     assert not np.array_equal(draw(model, [up]).images, draw(model, [recipe]).images)

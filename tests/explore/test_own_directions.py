@@ -23,7 +23,7 @@ from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.own_directions import (
     direction_between,
     make_direction,
-    own_directions,
+    read_own_directions,
     read_pictures,
     shrinkage,
 )
@@ -119,9 +119,9 @@ def test_the_file_lies_beside_the_model_or_where_the_environment_says(
     monkeypatch.setenv("NVP_STUDIO_DIRECTIONS", str(tmp_path / "mine"))
     path = direction_file(opened.path, opened.digest)
     assert path == tmp_path / "small.directions.json"
-    assert own_directions(opened) == ()
+    assert read_own_directions(opened) == ()
     write_directions(path, [own(1), own(2, "other")])
-    assert own_directions(opened) == (own(1), own(2, "other"))
+    assert read_own_directions(opened) == (own(1), own(2, "other"))
     included = open_model("fashion-mnist")
     file = direction_file(included.path, included.digest)
     assert file == tmp_path / "mine" / f"{included.digest[:32]}.directions.json"
@@ -200,7 +200,7 @@ def test_the_command_line_makes_shares_and_sweeps_directions(
     assert json.loads(out)["directions"] == [
         {"name": "lighter", "pictures": [2, 3], "method": "means", "checkpoint": opened.digest}
     ]
-    (kept,) = own_directions(opened)
+    (kept,) = read_own_directions(opened)
     expected = make_direction(
         opened, "lighter", read_pictures(opened, [tmp_path / "a"]), read_pictures(opened, [tmp_path / "b"])
     )
@@ -220,10 +220,10 @@ def test_the_command_line_makes_shares_and_sweeps_directions(
 
     assert run("direction", "--export", tmp_path / "shared.json", *model)[0] == 0
     assert run("direction", "lighter", "--remove", *model)[0] == 0
-    assert own_directions(opened) == ()
+    assert read_own_directions(opened) == ()
     assert run("direction", "lighter", "--remove", *model)[0] == 1
     assert run("direction", "--import", tmp_path / "shared.json", *model)[0] == 0
-    assert own_directions(opened) == (kept,)
+    assert read_own_directions(opened) == (kept,)
     assert "lighter" in run("direction", "--list", *model)[1]
     assert run("direction", "--import", tmp_path / "missing.json", *model)[0] == 1
     assert run("direction", "x", "--from", tmp_path / "a", *model)[0] == 2

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
 
-from nvp_studio.explore.local_directions import local_directions
+from nvp_studio.explore.local_directions import find_local_directions
 from nvp_studio.explore.model import open_model
 from nvp_studio.explore.moves import added, move_vector
 from nvp_studio.explore.rendering import draw
@@ -42,7 +42,7 @@ def test_directions_of_the_picture_are_sliders_and_the_picture_that_they_belong_
     assert not panel.search.isVisible()
     qtbot.waitUntil(lambda: not state.running)
     opened = open_model(small_model)
-    expected = local_directions(opened, page.state.recipe)
+    expected = find_local_directions(opened, page.state.recipe)
     assert state.found.moves == expected.moves
     assert state.found.grey_levels == pytest.approx(expected.grey_levels)
     assert [row.name.text() for row in sliders.rows] == [f"local {number}" for number in range(1, 9)]
