@@ -82,12 +82,13 @@ class Studio:
 
 @contextmanager
 def open_studio(arguments: Sequence[str] = (), folder: Path | None = None) -> Iterator[Studio]:
-    """Open the window with settings and runs of its own in `folder`, or in a temporary one."""
+    """Open the window with settings, runs and directions of its own in `folder`, or in a temporary one."""
     with tempfile.TemporaryDirectory(prefix="nvp-studio-") as temporary:
         place = folder or Path(temporary)
         os.environ["NVP_STUDIO_SETTINGS"] = str(place / "window.ini")
         os.environ["NVP_STUDIO_RUNS"] = str(place / "runs")
         os.environ["NVP_STUDIO_MODELS"] = str(place / "models")
+        os.environ["NVP_STUDIO_DIRECTIONS"] = str(place / "directions")
         from nvp_studio.app import open_window, parse_options
 
         studio = Studio(*open_window(parse_options(arguments)), place)

@@ -152,7 +152,7 @@ class Stage:
         moves.set_offset(moves.own[1], 1.0)
         self.settle()
         self.page.setFocus()
-        self.scrolled_to = self.page.directions.own.head.name
+        self.scrolled_to = self.page.directions.own.head.rows[0]
         yield
         self.scrolled_to = None
         self.trigger("new-direction")
@@ -220,12 +220,12 @@ class Stage:
 
     @contextmanager
     def length(self) -> Iterator[None]:
-        """The typical set, beyond which a slider has moved the picture."""
+        """The typical set, which the finest scale has left at a lower temperature."""
         self.state.new_sample(18)
         self.state.set_temperature(1.0)
+        self.state.set_temperature(0.9, scale=0)
         self.settle()
         self.trigger("length")
-        self.state.set_coordinate(1, self.state.origin[1] + 2.5)
         self.settle()
         yield
         self.close_tools()
@@ -233,7 +233,8 @@ class Stage:
     @contextmanager
     def larger(self) -> Iterator[None]:
         """A sample of twice the side."""
-        self.state.new_sample(3)
+        self.state.new_sample(7)
+        self.state.reset()
         self.settle()
         self.trigger("larger")
         self.settle()
@@ -261,7 +262,8 @@ class Stage:
         dialog.count.activated.emit(dialog.count.currentIndex())
         self.studio.wait(lambda: dialog.state.made is not None and not dialog.state.running, 300, "map")
         places = dialog.view.places
-        dialog.view.select(np.hypot(*(places - np.quantile(places, 0.9, axis=0)).T) < 0.25 * places.std())
+        far = np.hypot(*(places - np.quantile(places, 0.8, axis=0)).T)
+        dialog.view.select(far < np.quantile(far, 0.02))
         yield dialog
         dialog.reject()
 

@@ -53,8 +53,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Prepared images of the tests stay among the tests' files, in the processes that they start too."""
+    """Prepared images and directions of the tests stay among their files, in the processes that they start too."""
     os.environ["NVP_STUDIO_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["NVP_STUDIO_DIRECTIONS"] = str(tmp_path_factory.mktemp("directions"))
 
 
 @pytest.fixture(scope="session")

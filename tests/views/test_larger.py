@@ -41,6 +41,8 @@ def test_a_sample_is_shown_twice_as_large_and_back(page: ExplorePage, qtbot: Bot
     assert page.pictures.view.image.width() == 16
     assert "2 times as large as trained" in page.pictures.caption.text()
     assert state.percentile() is None
+    assert page.panel.score.figure.text() != "–"
+    assert page.panel.score.band._mark is None, "the reference has the trained size"
     assert not page.panel.latents.panel.isEnabled()
     assert page.panel.latents.moved.text() == "trained size only"
     names = ("find-directions", "randomize")

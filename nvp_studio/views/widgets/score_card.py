@@ -67,7 +67,7 @@ class ScoreCard(QFrame):
         if self.pending:
             self._calm.start()
         self.figure.setText("–" if bits_per_dim is None else f"{bits_per_dim:.3f}")
-        self.band.show_mark(bits_per_dim)
+        self.band.show_mark(bits_per_dim if percentile is not None else None)  # else there is nothing to compare with
         if percentile is None:
             self.rank.setText("")
             self.verdict.setText("")
