@@ -11,10 +11,11 @@ from nvp_studio.state.run import LiveRun
 from nvp_studio.training.events import CheckpointSaved
 from nvp_studio.training.runs import MODEL_FILES
 
-_LEAST_SECONDS = 15.0
+_LEAST_SECONDS = 20.0
 """Between two openings."""
-_COST_FACTOR = 30
-"""Nor sooner than this many times what the last one took, from the request to the picture: about 3 % of the time."""
+_COST_FACTOR = 50
+"""Nor sooner than this many times what the last one took, from the request to the picture: what follows the picture
+takes about as long, and training is to be slowed by less than 3 % (`benchmarks/following.py`)."""
 _RETRY_MILLISECONDS = 2000
 
 

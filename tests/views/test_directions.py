@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtGui import QHelpEvent
+from PySide6.QtWidgets import QApplication, QToolTip
 
 from nvp_studio.explore.local_directions import find_local_directions
 from nvp_studio.explore.model import open_model
@@ -196,6 +198,50 @@ def test_previews_show_what_the_sliders_lead_to_and_a_click_goes_there(
     qtbot.waitUntil(lambda: len(last.images) == 3)
     page.context.registry["explore.previews"].trigger()
     assert not last.isVisible()
+
+
+def test_a_slider_that_is_rested_on_shows_its_previews_until_it_is_moved(page: ExplorePage, qtbot: Bot) -> None:
+    panel, rested = page.panel.latents.panel, page.previews.rested
+    popup, row = rested.popup, panel.shown.rows[0]
+    qtbot.mouseMove(row, QPoint(5, 5))
+    assert not popup.isVisible(), "not at once"
+    qtbot.waitUntil(popup.isVisible)
+    assert len(popup.images) == 3
+    assert popup.images[0] != popup.images[2]
+    assert popup.text.text() == row.toolTip()
+    help_event = QHelpEvent(QEvent.Type.ToolTip, QPoint(5, 5), row.mapToGlobal(QPoint(5, 5)))
+    QApplication.sendEvent(row, help_event)
+    assert not QToolTip.isVisible(), "the frame takes its place"
+    assert page.rect().contains(popup.geometry())
+
+    pressed = on_slider(row.slider, 0.5)
+    qtbot.mousePress(row.slider, Qt.MouseButton.LeftButton, pos=pressed)
+    assert not popup.isVisible()
+    assert page.previews.state._wanted == ()
+    qtbot.mouseMove(row.slider, on_slider(row.slider, 1.0))
+    qtbot.mouseRelease(row.slider, Qt.MouseButton.LeftButton, pos=on_slider(row.slider, 1.0))
+    qtbot.waitUntil(lambda: settled(page))
+    assert not popup.isVisible()
+    assert not rested._rest.isActive(), "it does not come again by itself"
+
+    panel.shown.rows[0].slider.setFocus(Qt.FocusReason.OtherFocusReason)
+    qtbot.keyClick(row.slider, Qt.Key.Key_Down)
+    second = panel.shown.rows[1]
+    assert second.slider.hasFocus()
+    qtbot.waitUntil(popup.isVisible)
+    assert popup.text.text() == second.toolTip()
+    qtbot.keyClick(second.slider, Qt.Key.Key_Right)
+    assert not popup.isVisible()
+    qtbot.waitUntil(lambda: settled(page))
+    qtbot.keyClick(second.slider, Qt.Key.Key_Up)
+    qtbot.waitUntil(popup.isVisible)
+    panel.shown.rows[1].slider.setFocus(Qt.FocusReason.OtherFocusReason)
+    assert not popup.isVisible()
+
+    page.context.registry["explore.previews"].trigger()
+    qtbot.mouseMove(panel.shown.rows[3], QPoint(5, 5))
+    qtbot.waitUntil(lambda: not rested._rest.isActive())
+    assert rested.index is None, "previews are below all sliders"
 
 
 def test_directions_are_sorted_by_variance_and_by_what_they_change(

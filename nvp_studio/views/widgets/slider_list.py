@@ -96,6 +96,8 @@ class SliderList(QScrollArea):
     menu_requested = Signal(int, object)
     """A person wants what can be done with a direction, at a `QPoint` of the screen."""
     unlocked = Signal(int)
+    attended = Signal(int, bool)
+    """The pointer or the keyboard came to a slider, or left it."""
     in_view_changed = Signal()
     """Other sliders than before may be in view."""
 
@@ -172,6 +174,10 @@ class SliderList(QScrollArea):
 
         return [index for index in self._order if seen(index)]
 
+    def tip(self, index: int) -> str:
+        """The text of a slider's tool tip."""
+        return self._entries[index].tip
+
     def reveal(self, index: int) -> None:
         """Scroll to a slider."""
         if index in self._order:
@@ -214,6 +220,7 @@ class SliderList(QScrollArea):
             row.pressed.connect(self.gesture_begun)
             row.released.connect(lambda text=entry.undo or entry.title: self.gesture_ended.emit(text))
             row.unlocked.connect(lambda index=index: self.unlocked.emit(index))
+            row.attended.connect(lambda came, index=index: self.attended.emit(index, came))
             strip = PreviewStrip(row)
             strip.picked.connect(lambda value, index=index: self.edited.emit(index, value))
             self.rows.append(row)

@@ -31,6 +31,8 @@ class MarkedSlider(QSlider):
     reset_requested = Signal()
     typing_requested = Signal(str)
     """A person wants to type the value; carries the key that began it, empty for Enter."""
+    reached = Signal(bool)
+    """The keyboard came to the slider, or left it."""
 
     def __init__(self, low: float, high: float) -> None:
         super().__init__(Qt.Orientation.Horizontal)
@@ -123,10 +125,16 @@ class MarkedSlider(QSlider):
         else:
             event.ignore()
 
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        if event.reason() in (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason):
+            self.reached.emit(True)
+
     def focusOutEvent(self, event: QFocusEvent) -> None:
         if self.isSliderDown():
             self.setSliderDown(False)
         super().focusOutEvent(event)
+        self.reached.emit(False)
 
     def _move_to(self, point: QPoint) -> None:
         fraction = (point.x() - _HANDLE) / max(1.0, self.width() - 2 * _HANDLE)
@@ -196,12 +204,16 @@ class SliderRow(QWidget):
     released = Signal()
     reset_requested = Signal()
     unlocked = Signal()
+    attended = Signal(bool)
+    """The pointer or the keyboard came to the row, or left it."""
 
     def __init__(self, name: str, accessible_name: str, low: float, high: float, *, signed: bool = True) -> None:
         super().__init__()
         self._signed = signed
         self._bounds = Bounds(-_MAX_TYPED if signed else 0, _MAX_TYPED)
         self.value = 0.0
+        self.tip_wanted = True
+        """Whether the row may show its tool tip."""
         self._lock: QToolButton | None = None
         row = self._row = hbox(self)
         self.name = TextLabel(name.replace("&", "&&"), role="dim")
@@ -220,7 +232,13 @@ class SliderRow(QWidget):
         self.slider.reset_requested.connect(self.reset_requested)
         self.slider.typing_requested.connect(self.type_value)
         self.figure.double_clicked.connect(lambda: self.type_value())
+        self.slider.reached.connect(self.attended)
         self._write()
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() in (QEvent.Type.Enter, QEvent.Type.Leave):
+            self.attended.emit(event.type() == QEvent.Type.Enter)
+        return (event.type() == QEvent.Type.ToolTip and not self.tip_wanted) or super().event(event)
 
     def type_value(self, first_key: str = "") -> None:
         """Let a person type the value, which may lie beyond the slider's ends, in a field over the row's end."""

@@ -12,6 +12,7 @@ from nvp_studio.views.context import WindowContext
 from nvp_studio.views.menus import MnemonicMenu
 from nvp_studio.views.page import Page
 from nvp_studio.views.pages.explore.directions_tool import DirectionsTool
+from nvp_studio.views.pages.explore.rested_slider import RestedSlider
 from nvp_studio.views.theme import set_icon
 from nvp_studio.views.widgets.action_button import menu_button
 from nvp_studio.views.widgets.directions_panel import DirectionsPanel
@@ -24,6 +25,7 @@ class PreviewTool(QObject):
 
     def __init__(self, context: WindowContext, page: Page, explore: ExploreState, directions: DirectionsTool) -> None:
         super().__init__(page)
+        self._page = page
         self._explore, self._directions = explore, directions
         self.state = PreviewsState(explore)
         add = partial(context.registry.add, page=page)
@@ -48,6 +50,8 @@ class PreviewTool(QObject):
     def show_on(self, panel: DirectionsPanel) -> None:
         """Work with this panel of sliders."""
         self._panel = panel
+        self.rested = RestedSlider(self._page, self._explore, panel, lambda: not self._shown.isChecked())
+        self.rested.changed.connect(self._want)
         button = menu_button()
         set_icon(button, "sliders-horizontal")
         button.setAccessibleName(self.tr("Order and previews of directions"))
@@ -71,6 +75,7 @@ class PreviewTool(QObject):
         return _ORDERS[[action.isChecked() for action in self._orders.actions()].index(True)]
 
     def _on_toggled(self) -> None:
+        self.rested.leave()
         for sliders in self._panel.lists.values():
             sliders.show_strips(self._shown.isChecked())
         self._timer.start()
@@ -100,13 +105,15 @@ class PreviewTool(QObject):
             self._directions.sort("names")
 
     def _want(self) -> None:
-        """Ask for what is in view."""
-        wanted = self._panel.shown.in_view() if self._shown.isChecked() else []
+        """Ask for what is in view, or for the slider that is rested on."""
+        rested = [self.rested.index] if self.rested.index is not None else []
+        wanted = self._panel.shown.in_view() if self._shown.isChecked() else rested
         self.state.want([self._directions.direction(index) for index in wanted])
         self._show()
 
     def _show(self) -> None:
         if not self._shown.isChecked():
+            self.rested.show(self.state, self._directions.direction)
             return
         for index in self._panel.shown.in_view():
             images, fresh = self.state.images(self._directions.direction(index))
