@@ -15,6 +15,8 @@ from nvp_studio.worker.messages import ModelInfo
 MAX_SEED = 2**31 - 1
 LEAST_MOVE = 0.005
 """Standard deviations along a direction below which a slider shows no move."""
+REACH = 4.0
+"""Standard deviations from the middle of a direction's slider to its ends."""
 
 
 class EditedRecipe(QObject):
@@ -90,6 +92,13 @@ class EditedRecipe(QObject):
     def moved(self) -> dict[int, float]:
         """How far the wanted picture lies from its base along each direction that it moved along."""
         return {direction: offset for direction, offset in self.recipe.offsets if abs(offset) >= LEAST_MOVE}
+
+    @property
+    def at_ends(self) -> tuple[str, ...]:
+        """The directions that were moved as far as their sliders go, or farther, by their names."""
+        places, least = self.coordinates, REACH - LEAST_MOVE
+        own = [self.direction_title(one) for one in self.moved if one < len(places) and abs(places[one]) >= least]
+        return (*own, *(move.name for move in self.recipe.moves if abs(move.offset) >= least))
 
     # Edits
 

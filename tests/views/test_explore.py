@@ -354,6 +354,8 @@ def test_every_documented_shortcut_exists(page: ExplorePage) -> None:
     assert registry["explore.save"].shortcut() == QKeySequence("Ctrl+S")
     assert registry["edit.undo"].shortcut() == QKeySequence("Ctrl+Z")
     assert registry["edit.redo"].shortcut() == QKeySequence("Ctrl+Shift+Z")
+    actions = [entry for entry in registry.entries() if entry.key.startswith("explore.")]
+    assert [entry.key for entry in actions if not entry.action.shortcuts()] == []
 
 
 def test_the_first_recipe_of_a_model_is_a_sample(page: ExplorePage) -> None:

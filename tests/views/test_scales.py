@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 
 from nvp_studio.recipe import KEPT_SHARES, Image, Kept, Seed
 from nvp_studio.state.engine import Engine
 from nvp_studio.views.pages.explore.page import ExplorePage
-from tests.qt import Bot
+from nvp_studio.views.widgets.number_field import NumberField
+from tests.qt import Bot, on_slider
 from tests.small_model import random_images
 from tests.views.explore_page import settled, shown_page
 
@@ -120,12 +121,40 @@ def test_the_gauge_follows_the_picture_and_lengths_may_be_kept(page: ExplorePage
     page.state.set_coordinate(0, 40.0)
     qtbot.waitUntil(lambda: settled(page))
     assert any("longer than 99.9+ %" in text for text in gauge.texts())
-    page.tools.length_panel.keep.click()
+    qtbot.keyClick(page, Qt.Key.Key_T, Qt.KeyboardModifier.ControlModifier)
     assert page.state.recipe.keep_length
+    assert page.tools.length_panel.keep.isChecked()
     qtbot.waitUntil(lambda: settled(page))
     assert gauge.texts() == before
     page.window().registry["edit.undo"].trigger()
     assert not page.tools.length_panel.keep.isChecked()
+    assert not page.window().registry["explore.keep-length"].isChecked()
+
+
+def test_a_slider_at_its_end_is_told_beside_it_in_the_heading_and_by_the_gauge(page: ExplorePage, qtbot: Bot) -> None:
+    note, heading = page.tools.length_panel.note, page.panel.latents.moved
+    plain = note.text()
+    first, second = page.panel.latents.directions[:2]
+    qtbot.mouseDrag(first.slider, on_slider(first.slider, 0.0), on_slider(first.slider, 4.0) + QPoint(40, 0))
+    qtbot.waitUntil(lambda: settled(page))
+    assert first.slider.value() == first.slider.maximum()
+    assert heading.text() == "1 moved, 1 at its end"
+    assert note.text() == "At the end of the slider, beyond nearly all training images: direction 1."
+    assert note.text() in heading.toolTip()
+    assert first.figure.property("end")
+    assert first.slider.accessibleDescription().endswith(", at the end of the slider")
+    second.slider.setFocus()
+    qtbot.keyClick(second.slider, "-")
+    editor = second.findChild(NumberField)
+    qtbot.keyClick(editor, "7")
+    qtbot.keyClick(editor, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: settled(page))
+    assert heading.text() == "2 moved, 2 at their ends"
+    assert "direction 1, direction 2" in note.text()
+    qtbot.keyClick(page, Qt.Key.Key_R)
+    qtbot.waitUntil(lambda: settled(page))
+    assert (heading.text(), note.text()) == ("", plain)
+    assert not first.figure.property("end")
 
 
 def test_steps_of_the_density_are_taken_by_keys_and_undone(page: ExplorePage, qtbot: Bot) -> None:

@@ -7,7 +7,7 @@ from PySide6.QtCore import QCoreApplication, QRectF, Qt, Signal
 from PySide6.QtGui import QAction, QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QCheckBox, QWidget
 
-from nvp_studio.views.theme import SPACE, colors, scaled_font
+from nvp_studio.views.theme import SPACE, colors, scaled_font, set_mark
 from nvp_studio.views.widgets.action_button import ActionButton
 from nvp_studio.views.widgets.labels import ElidedLabel
 from nvp_studio.views.widgets.latent_panel import scale_name
@@ -96,7 +96,7 @@ class LengthPanel(QWidget):
         self.keep.clicked.connect(self.keep_chosen)
         column = vbox(self, spacing=SPACE // 2)
         self.note = ElidedLabel(role="dim")
-        self.note.setText(self.tr("|z|² at every scale. Band: 95 % of samples at temperature 1"))
+        self.show_ends("")
         self.note.setToolTip(
             self.tr(
                 "Latents of the prior are standard normal, so |z|² follows the chi-squared law of as many degrees of\n"
@@ -110,6 +110,11 @@ class LengthPanel(QWidget):
         column.addLayout(line)
         column.addWidget(self.gauge)
         column.addWidget(self.keep)
+
+    def show_ends(self, text: str) -> None:
+        """Say which sliders were moved as far as they go; empty: what the bars are."""
+        self.note.setText(text or self.tr("|z|² at every scale. Band: 95 % of samples at temperature 1"))
+        set_mark(self.note, "end", bool(text))
 
 
 def length_text(square: float, dimensions: int, percent: float) -> str:

@@ -7,6 +7,7 @@ from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QContextMenuEvent, QFontMetrics, QImage, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QGridLayout, QScrollArea, QSizePolicy, QWidget
 
+from nvp_studio.state.edited_recipe import REACH
 from nvp_studio.state.previews import PREVIEWED
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.image_view import DIMMED
@@ -14,8 +15,6 @@ from nvp_studio.views.widgets.labels import plain_tip
 from nvp_studio.views.widgets.layout import text_label
 from nvp_studio.views.widgets.sliders import SliderRow
 
-REACH = 4.0
-"""Standard deviations from the middle of a direction's slider to its ends."""
 SCROLL_BAR = 14
 """Pixels of the scroll bar and the gap beside it."""
 _MAX_NAME = 20 * SPACE

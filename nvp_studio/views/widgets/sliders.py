@@ -211,6 +211,7 @@ class SliderRow(QWidget):
         super().__init__()
         self._signed = signed
         self._bounds = Bounds(-_MAX_TYPED if signed else 0, _MAX_TYPED)
+        self._end = high - LEAST_MOVE
         self.value = 0.0
         self.tip_wanted = True
         """Whether the row may show its tool tip."""
@@ -284,12 +285,15 @@ class SliderRow(QWidget):
         self.edited.emit(self.value)
 
     def _mark_moved(self, distance: float) -> None:
-        """Let a row that was moved away from its mark stand out, and say by how much."""
+        """Let a row that was moved away from its mark stand out, and say by how much, and whether as far as it goes."""
         moved = self._signed and abs(distance) >= LEAST_MOVE
+        ended = moved and abs(distance + (self.slider.mark or 0.0)) >= self._end
         for label in (self.name, self.figure):
             set_mark(label, "moved", moved)
+            set_mark(label, "end", ended)
         shown = f"{distance:+.2f}".replace("-", "\u2212")
-        self.slider.setAccessibleDescription(self.tr("moved by {0}").format(shown) if moved else "")
+        text = self.tr("moved by {0}, at the end of the slider") if ended else self.tr("moved by {0}")
+        self.slider.setAccessibleDescription(text.format(shown) if moved else "")
 
     def _write(self) -> None:
         shown = 0.0 if abs(self.value) < 0.005 else self.value

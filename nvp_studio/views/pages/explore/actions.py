@@ -121,6 +121,8 @@ class ExploreActions(QObject):
             add(f"explore.redraw-{scale + 1}", text, redraw, f"Ctrl+Alt+{scale + 1}", "dices")
         text, toggle = self.tr("&Typical set"), partial(self._toggle_tool, "length")
         add("explore.length", text, toggle, "T", "gauge", separator=True, checkable=True)
+        text, icon = self.tr("Let directions keep |z|"), "lock"
+        add("explore.keep-length", text, self._toggle_keep_length, "Ctrl+T", icon, checkable=True)
 
     def _add_nudges(self, add: Callable[..., QAction]) -> None:
         steps: tuple[tuple[str, str, Space, bool, str, str], ...] = (
@@ -159,6 +161,9 @@ class ExploreActions(QObject):
 
     def _toggle_tool(self, tool: str) -> None:
         self.tool_shown.emit(tool, self._context.registry[f"explore.{tool}"].isChecked())
+
+    def _toggle_keep_length(self) -> None:
+        self._state.set_keep_length(self._context.registry["explore.keep-length"].isChecked())
 
     def _keep(self) -> None:
         self.tool_shown.emit("tray", True)

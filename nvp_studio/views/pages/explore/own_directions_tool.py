@@ -41,11 +41,11 @@ class OwnDirectionsTool(QObject):
             take = partial(self._take_picture, group)
             add(f"explore.direction-{letter.lower()}", text, take, f"Ctrl+Alt+{letter}", "image")
         text, tip = self.tr("Make the direction"), self.tr("Make it of the groups A and B")
-        self._make = add("explore.make-direction", text, self._on_make, "", "check", tip=tip)
+        self._make = add("explore.make-direction", text, self._on_make, "Ctrl+Alt+J", "check", tip=tip)
         text = self.tr("Import directions…")
-        self._import = add("explore.import-directions", text, self._ask_import, "", "folder-open")
+        self._import = add("explore.import-directions", text, self._ask_import, "Ctrl+I", "folder-open")
         text = self.tr("Export directions…")
-        self._export = add("explore.export-directions", text, self._ask_export, "", "download")
+        self._export = add("explore.export-directions", text, self._ask_export, "Ctrl+Shift+I", "download")
 
     def show_on(self, panel: DirectionsPanel) -> None:
         """Work with this panel of sliders."""

@@ -261,7 +261,8 @@ class ExplorePage(Page):
             tip = self.tr("Directions move pictures of the trained size: Alt+G brings it back.")
             self.panel.latents.show_moved(self.tr("trained size only"), tip)
         else:
-            self.panel.latents.show_moved(count_text(moved, by_scale), scales_text(by_scale))
+            tip = scales_text(by_scale, state.at_ends)
+            self.panel.latents.show_moved(count_text(moved, by_scale, state.at_ends), tip)
         self._show_caption()
 
     def _on_drawn_changed(self) -> None:

@@ -63,11 +63,17 @@ def moved_text(moved: Mapping[int, float], names: Sequence[str], moves: Sequence
     return text + (_tr(" and {0} more").format(rest) if rest else "")
 
 
-def count_text(moved: int, by_scale: Sequence[float]) -> str:
-    """How many directions moved, and the scale that most of it lies in, such as "12 moved, 64 % coarse"."""
+def count_text(moved: int, by_scale: Sequence[float], at_ends: Sequence[str] = ()) -> str:
+    """How many directions moved, and how many of them to the end of their sliders, or else the scale that most of it
+    lies in, such as "12 moved, 64 % coarse".
+    """
     if not moved:
         return ""
     text = _tr("{0} moved").format(moved)
+    if at_ends:
+        return (
+            text + ", " + (_tr("1 at its end") if len(at_ends) == 1 else _tr("{0} at their ends")).format(len(at_ends))
+        )
     if len(by_scale) < 2:
         return text
     most = max(range(len(by_scale)), key=lambda scale: by_scale[scale])
@@ -75,11 +81,23 @@ def count_text(moved: int, by_scale: Sequence[float]) -> str:
     return _tr("{0}, {1} % {2}").format(text, f"{100 * by_scale[most]:.0f}", name)
 
 
-def scales_text(by_scale: Sequence[float]) -> str:
-    """How the move is distributed over the scales, in a sentence; empty without one, and with a single scale."""
-    if len(by_scale) < 2:
+def ends_text(at_ends: Sequence[str]) -> str:
+    """Which directions were moved to the end of their sliders, in a sentence; empty without one."""
+    if not at_ends:
         return ""
-    parts = [
-        f"{scale_name(scale, len(by_scale)).lower()} {100 * fraction:.0f} %" for scale, fraction in enumerate(by_scale)
-    ]
-    return _tr("Where the latents moved, by squared length: {0}.").format(", ".join(parts))
+    names = ", ".join(at_ends[:_NAMED])
+    rest = len(at_ends) - _NAMED
+    names += _tr(" and {0} more").format(rest) if rest > 0 else ""
+    return _tr("At the end of the slider, beyond nearly all training images: {0}.").format(names)
+
+
+def scales_text(by_scale: Sequence[float], at_ends: Sequence[str] = ()) -> str:
+    """What `ends_text` says, and how the move is distributed over the scales, where there are several."""
+    lines = [ends_text(at_ends)]
+    if len(by_scale) > 1:
+        parts = [
+            f"{scale_name(scale, len(by_scale)).lower()} {100 * fraction:.0f} %"
+            for scale, fraction in enumerate(by_scale)
+        ]
+        lines.append(_tr("Where the latents moved, by squared length: {0}.").format(", ".join(parts)))
+    return "\n".join(line for line in lines if line)

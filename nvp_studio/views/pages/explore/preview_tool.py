@@ -33,13 +33,13 @@ class PreviewTool(QObject):
         tip = self.tr("Show the picture with each slider at −2, 0 and +2")
         self._shown = add("explore.previews", text, self._on_toggled, "Ctrl+Shift+J", "images", tip=tip, checkable=True)
         texts = (
-            self.tr("Named directions first"),
-            self.tr("Directions by their variance"),
-            self.tr("Directions by their effect on this picture"),
+            (self.tr("Named directions first"), "Ctrl+Shift+N"),
+            (self.tr("Directions by their variance"), "Ctrl+Shift+R"),
+            (self.tr("Directions by their effect on this picture"), "Ctrl+Shift+B"),
         )
         self._orders = QActionGroup(self)
-        for order, text in zip(_ORDERS, texts, strict=True):
-            action = add(f"explore.sort-{order}", text, partial(self.sort, order), checkable=True)
+        for order, (text, keys) in zip(_ORDERS, texts, strict=True):
+            action = add(f"explore.sort-{order}", text, partial(self.sort, order), keys, checkable=True)
             self._orders.addAction(action)
         self._orders.actions()[0].setChecked(True)
         self._measure_later = False

@@ -16,6 +16,7 @@ from nvp_studio.state.scales import ScalesState
 from nvp_studio.state.tray import TrayState
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.pages.explore.actions import TOOLS
+from nvp_studio.views.pages.explore.picture_text import ends_text
 from nvp_studio.views.widgets.blend_panel import BlendPanel
 from nvp_studio.views.widgets.corner_panel import CornerPanel
 from nvp_studio.views.widgets.hiding import show_or_hide
@@ -147,6 +148,7 @@ class Tools(QWidget):
         self.scale_panel.show_scales([state.title_of(scale) for scale in scales], self._explore.locked, own)
         self.scale_panel.show_kept(state.share, state.rest_temperature)
         self.length_panel.keep.setChecked(recipe.keep_length)
+        self._registry["explore.keep-length"].setChecked(recipe.keep_length)
 
     def _on_kept_strip(self) -> None:
         self.scale_panel.show_strip(self._scales.strip.images if self._scales.strip is not None else None)
@@ -158,6 +160,7 @@ class Tools(QWidget):
             times = 1 if recipe is None else recipe.enlarged**2
             dimensions = [times * math.prod(shape) for shape in model.latent_shapes]
             self.length_panel.gauge.show_lengths(picture.squared_lengths, dimensions, picture.length_percent)
+            self.length_panel.show_ends(ends_text(self._explore.at_ends))
 
     def _open_when_active(self, mixture: MixtureState) -> None:
         if mixture.active and not self._active.get(mixture.key):
