@@ -30,6 +30,9 @@ class Image(msgspec.Struct, frozen=True, tag="image"):
     shape: tuple[int, int, int]
     pixels: ImageBytes
     name: Name = ""
+    temperatures: ScaleValues = ()
+    """At which the picture was made, one for each scale, finest first, all above 0: the base latent is that of the
+    image divided by them, so that the recipe's temperature means what it meant before. Empty means 1 throughout."""
 
 
 Space = Literal["z", "x"]
@@ -73,6 +76,8 @@ class Kept(msgspec.Struct, frozen=True):
     """Factor on that noise."""
 
 
+LEAST_TEMPERATURE = 0.005
+"""Of a picture that is kept by its pixels and at its temperatures."""
 MAX_ENLARGED = 10
 """Of sides; the paper shows pictures up to ten times as large (Dinh et al. 2017, appendix)."""
 MAX_MOVES = 16
@@ -186,6 +191,18 @@ def sources(base: Base) -> tuple[Source, ...]:
             return corners
         case _:
             return (base,)
+
+
+def by_pixels(before: Recipe, image: Image, scales: int) -> Recipe:
+    """The recipe that shows `image`, which was made from the picture of `before`, at the temperatures of that.
+
+    `scales` is their number. Where a temperature is 0 it becomes 1, for at 0 no latent but 0 can be had. The sliders
+    of directions are at rest.
+    """
+    values = tuple(value if value >= LEAST_TEMPERATURE else 1.0 for value in before.temperatures or (1.0,) * scales)
+    opened = isinstance(before.base, Image) and not before.base.temperatures and not before.temperatures
+    base = image if opened else msgspec.structs.replace(image, temperatures=values)
+    return Recipe(checkpoint=before.checkpoint, base=base).with_temperatures(values)
 
 
 def can_be_enlarged(recipe: Recipe) -> bool:

@@ -1,5 +1,6 @@
 """One step up or down the gradient of the log-density, in latents or in pixels."""
 
+import msgspec
 import torch
 from torch import Tensor
 
@@ -8,7 +9,7 @@ from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.rendering import draw, latent
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
 from nvp_studio.flow.prior import standard_normal_log_prob
-from nvp_studio.recipe import Image, Recipe, Space
+from nvp_studio.recipe import Image, Recipe, Space, by_pixels
 
 STEP_Z = 0.05
 """Length of a step in z, as a fraction of |z|."""
@@ -32,7 +33,7 @@ def gradient_x(model: OpenedModel, x: Tensor) -> Tensor:
 
 
 def step_density(model: OpenedModel, recipe: Recipe, space: Space, up: bool = True) -> Recipe:
-    """A recipe whose base is the picture of `recipe` after one step; its sliders are reset.
+    """A recipe whose base is the picture of `recipe` after one step, at the temperatures of that.
 
     The step has the direction of the gradient of log p(x), up or down, with respect to z (`STEP_Z`) or to x
     (`STEP_X`). The picture is rounded to 8 bits, so the recipe holds exactly what is seen. Raises `ValueError` where
@@ -53,7 +54,8 @@ def step_density(model: OpenedModel, recipe: Recipe, space: Space, up: bool = Tr
     if not torch.isfinite(x).all():
         raise ValueError("the step leads too far out for the model to decode")
     image = images_from_unit(x.clamp(0, 1)).cpu().numpy()[0]
-    return Recipe(checkpoint=model.digest, base=Image(model.pixel_shape, image.tobytes(), f"step in {space}"))
+    base = Image(model.pixel_shape, image.tobytes(), f"step in {space}")
+    return by_pixels(msgspec.structs.replace(recipe, checkpoint=model.digest), base, len(model.flow.scales))
 
 
 def _direction(gradient: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -19,7 +20,7 @@ from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.rendering import draw
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
 from nvp_studio.flow.prior import standard_normal_log_prob
-from nvp_studio.recipe import Image, Recipe
+from nvp_studio.recipe import Image, Recipe, by_pixels
 
 SEARCH_STEPS = 120
 LANGEVIN_STEPS = 24
@@ -126,7 +127,7 @@ class Redrawn:
     """A picture with a region drawn anew."""
 
     recipe: Recipe
-    """Its base is the picture, rounded to 8 bits."""
+    """Its base is the picture, rounded to 8 bits; temperatures are those of the picture it began from."""
     before: float
     """Bits/dim of the picture it began from."""
     after: float
@@ -188,10 +189,11 @@ def _redrawing(
         yield RedrawStep(search + step + 1, total, canvas.image(chain.y))
     after = canvas.image(chain.y)
     height, width, channels = model.pixel_shape
-    base = Image((height, width, channels), after.tobytes(), "redrawn region")
+    image = Image((height, width, channels), after.tobytes(), "redrawn region")
+    redrawn = by_pixels(msgspec.structs.replace(recipe, checkpoint=model.digest), image, len(model.flow.scales))
     scores = model.flow.bits_per_dim(np.concatenate([before, after])).tolist()
     accepted = float(chain.accepted.mean()) / max(1, chain.steps)
-    yield Redrawn(Recipe(checkpoint=model.digest, base=base), scores[0], scores[1], accepted)
+    yield Redrawn(redrawn, scores[0], scores[1], accepted)
 
 
 def _searching(

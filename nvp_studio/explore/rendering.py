@@ -15,7 +15,7 @@ from nvp_studio.explore.latents import between, keep_coarsest, manifold, squared
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.moves import added, check_moves, offsets_along
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
-from nvp_studio.recipe import Base, Blend, Corners, Image, Kept, Recipe, sources
+from nvp_studio.recipe import LEAST_TEMPERATURE, Base, Blend, Corners, Image, Kept, Recipe, sources
 from nvp_studio.text import shape_text
 
 _KEPT_BASES = 64
@@ -93,6 +93,13 @@ def _check_image(model: OpenedModel, image: Image) -> None:
             f"the recipe's image is {_size(image.shape)}, the open model's are {_size(model.pixel_shape)}; "
             "open the model that it was made with"
         )
+    scales = len(model.flow.scales)
+    if len(image.temperatures) not in (0, scales):
+        raise ValueError(
+            f"the recipe's image has {len(image.temperatures)} temperatures, the open model {scales} scales"
+        )
+    if not all(math.isfinite(value) and value >= LEAST_TEMPERATURE for value in image.temperatures):
+        raise ValueError("a temperature of the recipe's image is too small or not a number")
     if len(image.pixels) != math.prod(image.shape):
         raise ValueError(f"the recipe's image has {len(image.pixels)} bytes instead of {math.prod(image.shape)}")
 
@@ -165,7 +172,8 @@ def _base(model: OpenedModel, base: Base) -> Tensor:
 def _image_latent(model: OpenedModel, image: Image) -> Tensor:
     pixels = torch.from_numpy(np.frombuffer(image.pixels, np.uint8).copy().reshape(1, *image.shape))
     x = unit_from_images(pixels, 0.5).to(model.flow.device, model.flow.dtype)
-    return model.flow.encode(x)[0]
+    z = model.flow.encode(x)[0]
+    return model.flow.with_temperature(z, [1 / value for value in image.temperatures]) if image.temperatures else z
 
 
 @torch.inference_mode()

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoStack
 
-from nvp_studio.recipe import Recipe, Seed, can_be_enlarged
+from nvp_studio.recipe import Image, Recipe, Seed, can_be_enlarged
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.value_edit import ValueEdit
 from nvp_studio.worker.messages import ModelInfo
@@ -74,8 +74,10 @@ class EditedRecipe(QObject):
 
     @property
     def own_temperatures(self) -> tuple[float, ...]:
-        """The temperatures a reset goes back to: 1 shows an opened image as it is."""
-        return self.sample_temperatures if isinstance(self.recipe.base, Seed) else (1.0,) * self.scales
+        """The temperatures a reset goes back to: those at which an image is shown as it is."""
+        base = self.recipe.base
+        own = base.temperatures if isinstance(base, Image) else ()
+        return self.sample_temperatures if isinstance(base, Seed) else own or (1.0,) * self.scales
 
     @property
     def coordinates(self) -> tuple[float, ...]:
@@ -123,7 +125,8 @@ class EditedRecipe(QObject):
         """Another sample, of a random or given seed; a sample's temperatures stay, offsets go."""
         seed = self._random.randrange(10**6) if seed is None else max(0, min(seed, MAX_SEED))
         recipe = replace(self.recipe.without_moves(), base=Seed(seed), scales=(), kept=None)
-        if not isinstance(self.recipe.base, Seed):
+        base = self.recipe.base
+        if not isinstance(base, Seed) and not (isinstance(base, Image) and base.temperatures):
             recipe = recipe.with_temperatures(self.sample_temperatures)
         self._edit(self._with_locked(recipe), self.tr("new sample"))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec.structs import replace
 from PySide6.QtCore import QObject, Signal
 
-from nvp_studio.recipe import Recipe, Seed, Space, fits
+from nvp_studio.recipe import Image, Recipe, Seed, Space, fits
 from nvp_studio.state.edited_recipe import EditedRecipe, same_origin
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.sample_strip import SampleStrip
@@ -236,9 +236,12 @@ class ExploreState(EditedRecipe):
             self.recipe = replace(self.recipe, checkpoint=model.digest)
             self.recipe_changed.emit(self.recipe)
         elif self.recipe.checkpoint != model.digest:
-            if not fits(self.recipe.base, model.image_shape):
+            base = self.recipe.base
+            if not fits(base, model.image_shape):
                 self.recipe = replace(self.recipe, base=Seed(0))
                 self._set_notes(())
+            elif isinstance(base, Image) and len(base.temperatures) != len(model.latent_shapes):
+                self.recipe = replace(self.recipe, base=replace(base, temperatures=()))
             recipe = Recipe(checkpoint=model.digest, base=self.recipe.base)
             self._begin_again(recipe.with_temperatures(self.own_temperatures))
             self.picture_outdated.emit()

@@ -37,6 +37,7 @@ def test_a_step_changes_the_score_as_its_name_says(model: OpenedModel, space: st
     up, down = (step_density(model, recipe, space, way) for way in (True, False))  # type: ignore[arg-type]
     before, higher, lower = (render(model, [one]).bits_per_dim[0] for one in (recipe, up, down))
     assert higher < before < lower
+    assert up.temperatures == recipe.temperatures
     assert isinstance(up.base, Image)
     assert draw(model, [up]).images.tobytes() == up.base.pixels
     assert not np.array_equal(draw(model, [up]).images, draw(model, [recipe]).images)

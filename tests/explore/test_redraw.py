@@ -8,7 +8,7 @@ import torch
 
 from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.redraw import MaskedMala, Redrawn, RedrawStep, density_of, redraw_region, redrawing
-from nvp_studio.explore.rendering import draw
+from nvp_studio.explore.rendering import draw, latent
 from nvp_studio.recipe import Image, Recipe, Seed
 from nvp_studio.resources import resource_path
 
@@ -46,6 +46,37 @@ def test_the_seed_decides(model: OpenedModel) -> None:
     one = redraw_region(model, RECIPE, mask, 5)
     assert one == redraw_region(model, RECIPE, mask, 5)
     assert one != redraw_region(model, RECIPE, mask, 6)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [((), ()), ((0.7, 0.4), (0.7, 0.4)), ((0.0, 0.5), (1.0, 0.5)), ((0.0, 0.0), ())]
+)
+def test_temperatures_stay_and_the_picture_is_what_was_redrawn(
+    model: OpenedModel, before: tuple[float, ...], after: tuple[float, ...]
+) -> None:
+    """A temperature of 0 alone cannot stay, for it leaves no latent."""
+    recipe = Recipe(checkpoint="", base=Seed(4), temperatures=before)
+    redrawn = redraw_region(model, recipe, region(8, 8), 3)
+    assert redrawn.temperatures == after
+    assert isinstance(redrawn.base, Image)
+    assert draw(model, [redrawn]).images.tobytes() == redrawn.base.pixels
+    assert Recipe.from_json(redrawn.to_json()) == redrawn
+
+
+def test_an_opened_image_has_no_temperatures_of_its_own(model: OpenedModel) -> None:
+    opened = Recipe(checkpoint="", base=Image((8, 8, 1), bytes(range(64))))
+    redrawn = redraw_region(model, opened, region(8, 8), 3)
+    assert isinstance(redrawn.base, Image)
+    assert (redrawn.temperatures, redrawn.base.temperatures) == ((), ())
+
+
+def test_noise_of_a_scale_has_the_temperature_that_stayed(model: OpenedModel) -> None:
+    redrawn = redraw_region(model, Recipe(checkpoint="", base=Seed(4), temperatures=(0.7, 0.4)), region(8, 8), 3)
+    coarse = model.flow.scales[1]
+    z = latent(model, redrawn.with_scale(1, Seed(9)))
+    assert torch.equal(
+        z[:, coarse.start :], 0.4 * latent(model, Recipe(checkpoint="", base=Seed(9)))[:, coarse.start :]
+    )
 
 
 def test_regions_that_cannot_be_redrawn_are_refused(model: OpenedModel) -> None:

@@ -7,7 +7,7 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 
 from nvp_studio.image_batch import ImageBatch
-from nvp_studio.recipe import Image
+from nvp_studio.recipe import Image, Recipe, Seed
 from nvp_studio.state.engine import Engine
 from nvp_studio.views.pages.explore.page import ExplorePage
 from tests.qt import Bot
@@ -67,6 +67,29 @@ def test_a_painted_region_is_redrawn_as_one_step(page: ExplorePage, qtbot: Bot) 
     assert tool.state.result is None
     qtbot.waitUntil(lambda: settled(page))
     assert np.array_equal(state.picture.image.array(), before)
+
+
+def test_temperatures_and_samples_stay_as_they_are(page: ExplorePage, qtbot: Bot) -> None:
+    state = page.state
+    state.set_temperature(0.6, 0)
+    kept = state.temperatures
+    qtbot.waitUntil(lambda: settled(page))
+    paint(page, qtbot)
+    sheet, outdated = state.samples.sheet, []
+    state.samples.outdated.connect(lambda: outdated.append(True))
+    page.paint.state.start(1)
+    qtbot.waitUntil(lambda: not page.paint.state.running and settled(page))
+    assert page.paint.state.result is not None
+    assert state.temperatures == kept
+    assert [row.value for row in page.panel.latents.temperatures[1:]] == [*kept]
+    assert (state.samples.sheet, outdated) == (sheet, [])
+    assert page.pictures.caption.text().startswith("Redrawn region")
+    assert state.picture.image.pixels == state.recipe.base.pixels
+    state.set_temperature(0.9, 0)
+    state.reset_temperature(0)
+    assert state.temperatures == kept, "those at which the picture is as it was redrawn"
+    state.new_sample(5)
+    assert state.recipe == Recipe(checkpoint=state.recipe.checkpoint, base=Seed(5), temperatures=kept)
 
 
 def test_redrawing_is_cancelled_by_escape_and_by_another_picture(page: ExplorePage, qtbot: Bot) -> None:

@@ -48,7 +48,7 @@ def test_a_scale_is_redrawn_taken_from_a_file_and_given_back(
     qtbot.keyClick(page, Qt.Key.Key_1, ALT)
     assert [scale for scale, _ in page.state.recipe.scales] == [0]
     qtbot.waitUntil(lambda: settled(page))
-    assert page.pictures.caption.text().startswith("Sample of seed 0  ·  fine of seed ")
+    assert page.pictures.caption.text().startswith("Sample of seed 0  ·  Fine of seed ")
     choose(page, 1, "Take from an image file…")
     qtbot.waitUntil(lambda: page.state.recipe.base_of(1) == Image((8, 8, 1), own.tobytes(), "own.png"))
     assert page.state.undo.count() == steps + 2

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import PurePath
 
 from PySide6.QtCore import QCoreApplication
 
@@ -15,12 +16,12 @@ _tr = partial(QCoreApplication.translate, "PictureText")
 
 
 def base_text(base: Base) -> str:
-    """What a picture is made from."""
+    """What a picture is made from, with a capital letter, but for the name of a file."""
     match base:
         case Seed(seed=seed):
             return _tr("Sample of seed {0}").format(seed)
         case Image(name=name):
-            return name
+            return name if PurePath(name).suffix else _with_capital(name)
         case Blend(a=a, b=b, share=share):
             text = _tr("{0} % of the way from {1} to {2}")
             return text.format(f"{100 * share:.0f}", base_title(a), base_title(b))
@@ -28,6 +29,10 @@ def base_text(base: Base) -> str:
             text = _tr("{0} % right, {1} % down between {2}")
             names = ", ".join(base_title(corner) for corner in corners)
             return text.format(f"{100 * phi_prime:.0f}", f"{100 * phi:.0f}", names)
+
+
+def _with_capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def changed_text(recipe: Recipe, scales: int) -> str:
@@ -41,7 +46,7 @@ def changed_text(recipe: Recipe, scales: int) -> str:
         parts.append(
             _tr("{0} times as large as trained: parts and textures, no whole pictures").format(recipe.enlarged)
         )
-    return ", ".join(parts)
+    return _with_capital(", ".join(parts))
 
 
 def moved_text(moved: Mapping[int, float], names: Sequence[str], moves: Sequence[Move] = ()) -> str:
