@@ -1,7 +1,7 @@
 """The animation on Explore: its keyframes and settings, their undo, and its files."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,11 @@ from PySide6.QtCore import QObject, Signal
 
 from nvp_studio.explore.animation import MOST_KEYFRAMES, Animation, recorded
 from nvp_studio.image_batch import ImageBatch
-from nvp_studio.recipe import Base, Corners, Recipe, fits
+from nvp_studio.recipe import Corners, Recipe
 from nvp_studio.state.animation_player import AnimationPlayer
 from nvp_studio.state.explore import ExploreState
-from nvp_studio.state.mixture import base_title
+from nvp_studio.state.mixture import base_title, larger_text
+from nvp_studio.state.other_model import fits_model, other_pictures
 from nvp_studio.state.tray import TrayState
 from nvp_studio.state.value_edit import ValueEdit
 from nvp_studio.text import sentence
@@ -81,7 +82,7 @@ class AnimationState(QObject):
         if not animation.complete:
             return self.tr("Add another keyframe.")
         for number, recipe in enumerate(animation.keyframes, 1):
-            if model is not None and not _fits(recipe, model):
+            if model is not None and not _possible(recipe, model):
                 return self.tr("Keyframe {0} belongs to a model of another size.").format(number)
         return self._refused
 
@@ -95,6 +96,14 @@ class AnimationState(QObject):
         """Whether a file is being written."""
         return self.progress[1] > 0
 
+    @property
+    def others(self) -> str:
+        """What to say of keyframes that were made with another model; empty where none was."""
+        model = self.explore.model
+        count = other_pictures(self.animation.keyframes, model) if model is not None else 0
+        text = self.tr("{0} of {1} keyframes were made with other weights: with this model they are other pictures.")
+        return text.format(count, len(self.animation.keyframes)) if count else ""
+
     def names(self) -> list[str]:
         """What the keyframes are called."""
         return [base_title(recipe.base) for recipe in self.animation.keyframes]
@@ -107,6 +116,9 @@ class AnimationState(QObject):
         if recipe is None:
             self.explore.failed.emit(self.tr("There is no picture yet."))
             return
+        if recipe.enlarged > 1:
+            self.explore.failed.emit(larger_text())
+            return
         before = () if self.animation.path == "corners" else self.animation.keyframes
         self._set_keyframes((*before, recipe), self.tr("keyframe"))
 
@@ -116,21 +128,25 @@ class AnimationState(QObject):
         if model is None:
             return
         recipes = [picture.recipe for picture in self._tray.pictures]
-        kept = [recipe for recipe in recipes if _fits(recipe, model)]
+        kept = [recipe for recipe in recipes if _possible(recipe, model)]
         if not recipes:
             self.explore.failed.emit(self.tr("The tray is empty: keep pictures in it first."))
         elif not kept:
             self.explore.failed.emit(self.tr("The pictures of the tray belong to models of another size."))
         else:
             self._set_keyframes(tuple(kept[:MOST_KEYFRAMES]), self.tr("keyframes from the tray"))
-            self._tell_left_out(len(recipes) - len(kept), len(kept) - MOST_KEYFRAMES)
+            self._tell_of_tray(len(recipes) - len(kept), len(kept) - MOST_KEYFRAMES)
 
-    def _tell_left_out(self, of_other_size: int, too_many: int) -> None:
+    def _tell_of_tray(self, of_other_size: int, too_many: int) -> None:
+        parts = []
         if of_other_size:
-            text = self.tr("Left out: {0} pictures of the tray that belong to a model of another size.")
-            self.told.emit(text.format(of_other_size))
+            text = self.tr("Left out: {0} pictures of the tray that are not of this model's size.")
+            parts.append(text.format(of_other_size))
         if too_many > 0:
-            self.told.emit(self.tr("The first {0} pictures of the tray are taken.").format(MOST_KEYFRAMES))
+            parts.append(self.tr("The first {0} pictures of the tray are taken.").format(MOST_KEYFRAMES))
+        parts += [self.others] if self.others else []
+        if parts:
+            self.told.emit(" ".join(parts))
 
     def delete(self, index: int) -> None:
         """Remove a keyframe."""
@@ -193,7 +209,7 @@ class AnimationState(QObject):
         keyframes = self.animation.keyframes
         if model is None or explore.engine.explorer.state != "ready" or not keyframes:
             return
-        fitting = tuple(recipe for recipe in keyframes if _fits(recipe, model))
+        fitting = tuple(recipe for recipe in keyframes if _possible(recipe, model))
         self._pictures.ask(RenderSheet(fitting, scores=False), lambda answer: self._on_pictures(keyframes, answer))
 
     def _on_pictures(self, keyframes: tuple[Recipe, ...], answer: Answer | WorkerLost) -> None:
@@ -315,8 +331,7 @@ class AnimationState(QObject):
     def _tell_makers(self, animation: Animation) -> None:
         """Say where keyframes were made with other weights than those that draw them now."""
         model = self.explore.model
-        makers = {recipe.checkpoint for recipe in animation.keyframes} - {""}
-        if model is not None and makers - {model.digest} and not self.problem:
+        if model is not None and other_pictures(animation.keyframes, model) and not self.problem:
             self.told.emit(self.tr("Its keyframes were made with another model: {0} draws them.").format(model.name))
 
     def _draw_again(self) -> None:
@@ -341,7 +356,5 @@ class AnimationState(QObject):
             self._ask_pictures()
 
 
-def _fits(recipe: Recipe, model: ModelInfo) -> bool:
-    bases: Sequence[Base] = (recipe.base, *(base for _, base in recipe.scales))
-    scales_fit = len(recipe.temperatures) in (0, len(model.latent_shapes))
-    return scales_fit and all(fits(base, model.image_shape) for base in bases)
+def _possible(recipe: Recipe, model: ModelInfo) -> bool:
+    return fits_model(recipe, model) and recipe.enlarged == 1

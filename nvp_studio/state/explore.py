@@ -39,6 +39,8 @@ class ExploreState(EditedRecipe):
     picture_outdated = Signal()
     """Another model is open: the picture that is shown, and its score, are of the one before."""
     failed = Signal(str)
+    told = Signal(str)
+    """What a person should know of what was just done."""
     saved = Signal(str)
     """Path of the picture file that was written."""
 

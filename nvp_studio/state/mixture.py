@@ -42,6 +42,7 @@ class MixtureState(QObject):
         self.strip: Sheet | None = None
         """Pictures of the same ends, one for each of `strip_places`."""
         self._asked: Recipe | None = None
+        self._digest = explore.model.digest if explore.model is not None else ""
         explore.recipe_changed.connect(self._on_recipe_changed)
         explore.gesture_ended.connect(self._refresh_strip)
         explore.engine.model_opened.connect(self._on_model_opened)
@@ -79,8 +80,12 @@ class MixtureState(QObject):
 
     def take_picture(self, end: int) -> None:
         """Make the picture on screen an end, by its pixels."""
-        image = picture_as_image(self.explore)
-        if image is not None:
+        image, model = picture_as_image(self.explore), self.explore.model
+        if image is None or model is None:
+            self.explore.failed.emit(self.tr("There is no picture yet."))
+        elif not fits(image, model.image_shape):
+            self.explore.failed.emit(larger_text())
+        else:
             self._set_end(end, image)
 
     def open_end(self, end: int, path: Path) -> None:
@@ -138,6 +143,11 @@ class MixtureState(QObject):
         self._refresh_strip()
 
     def _on_model_opened(self, model: ModelInfo) -> None:
+        before, self._digest = self._digest, model.digest
+        seeds = [self.end_title(place) for place, end in enumerate(self.ends) if isinstance(end, Seed)]
+        if seeds and before not in ("", model.digest) and not self.explore.went_on:
+            text = self.tr("Samples of seeds are other pictures with this model: {0}.")
+            self.explore.told.emit(text.format(", ".join(seeds)))
         self.ends = tuple(end if end is not None and fits(end, model.image_shape) else None for end in self.ends)
         self.changed.emit()
         self._refresh_strip()
@@ -184,6 +194,14 @@ class MixtureState(QObject):
                 self._set_end(end, image)
             case Failed(reason=reason):
                 self.explore.failed.emit(reason)
+
+
+def larger_text() -> str:
+    """Why a picture that is larger than trained is not taken."""
+    return QCoreApplication.translate(
+        "BlendState",
+        "The picture on screen is larger than the model's images: Alt+G brings it back to their size, then take it.",
+    )
 
 
 def picture_as_image(explore: ExploreState) -> Image | None:

@@ -18,8 +18,10 @@ from nvp_studio.direction_file import (
     write_directions,
 )
 from nvp_studio.image_batch import ImageBatch
-from nvp_studio.recipe import Recipe, fits
+from nvp_studio.recipe import Recipe
 from nvp_studio.state.explore import ExploreState
+from nvp_studio.state.mixture import larger_text
+from nvp_studio.state.other_model import fits_model
 from nvp_studio.text import error_line
 from nvp_studio.worker.channel import WorkerLost
 from nvp_studio.worker.direction_messages import (
@@ -85,8 +87,13 @@ class OwnDirectionsState(QObject):
 
     def add_picture(self, group: int) -> None:
         """Add the picture on screen to a group, 0 or 1."""
-        if self.explore.picture is not None and self.explore.picture_recipe is not None:
-            self.add(group, [self.explore.picture_recipe])
+        recipe = self.explore.picture_recipe
+        if recipe is None:
+            self.explore.failed.emit(self.tr("There is no picture yet."))
+        elif recipe.enlarged > 1:
+            self.explore.failed.emit(larger_text())
+        else:
+            self.add(group, [recipe])
 
     def add(self, group: int, recipes: Iterable[Recipe]) -> None:
         """Add pictures to a group: those that fit the model and are not there yet."""
@@ -95,7 +102,7 @@ class OwnDirectionsState(QObject):
             return
         found = list(self.groups[group])
         for recipe in recipes:
-            if fits(recipe.base, model.image_shape) and recipe not in found:
+            if fits_model(recipe, model) and recipe.enlarged == 1 and recipe not in found:
                 found.append(recipe)
         if len(found) > MAX_PICTURES:
             self.explore.failed.emit(self.tr("A group has at most {0} pictures.").format(MAX_PICTURES))

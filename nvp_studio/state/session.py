@@ -5,13 +5,14 @@ from pathlib import Path
 from msgspec.structs import replace
 from PySide6.QtCore import QObject, Signal
 
-from nvp_studio.recipe import Recipe, fits
+from nvp_studio.recipe import Recipe
 from nvp_studio.resources import INCLUDED_MODELS
 from nvp_studio.state.animation import AnimationState
 from nvp_studio.state.blend import BlendState
 from nvp_studio.state.compare import CompareState
 from nvp_studio.state.corners import CornersState
 from nvp_studio.state.history import HistoryState
+from nvp_studio.state.other_model import fits_model
 from nvp_studio.state.redraw import RedrawState
 from nvp_studio.state.stored_session import (
     Arrangement,
@@ -175,7 +176,7 @@ class SessionState(QObject):
         explore.restore_choices(session.locked_scales, dict(session.drawn))
         self._blend.restore_ends(session.blend)
         self._corners.restore_ends(session.corners)
-        compared = [one if one is not None and _shown_by(one.recipe, model) else None for one in session.compared]
+        compared = [one if one is not None and fits_model(one.recipe, model) else None for one in session.compared]
         if tuple(compared) != session.compared:
             unfit.append(self.tr("pictures that were compared"))
         self._compare.restore([(one.recipe, one.title) if one is not None else None for one in compared])
@@ -189,13 +190,6 @@ def _step(picture: tuple[Recipe, str] | None) -> StoredStep | None:
     return StoredStep.of(picture[1], picture[0]) if picture is not None else None
 
 
-def _shown_by(recipe: Recipe, model: ModelInfo) -> bool:
-    """Whether the model can draw the picture."""
-    bases = [recipe.base, *(base for _, base in recipe.scales)]
-    scales_fit = len(recipe.temperatures) in (0, len(model.latent_shapes))
-    return scales_fit and all(fits(base, model.image_shape) for base in bases)
-
-
 def _fits(session: Session, model: ModelInfo) -> bool:
     """Whether the model can draw all pictures of the session."""
-    return all(_shown_by(step.recipe, model) for step in session.steps)
+    return all(fits_model(step.recipe, model) for step in session.steps)

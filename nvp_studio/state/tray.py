@@ -10,9 +10,10 @@ from PySide6.QtCore import QObject, QSize, Qt, Signal
 from PySide6.QtGui import QImage, QUndoCommand
 
 from nvp_studio.image_batch import ImageBatch
-from nvp_studio.recipe import Recipe, fits
+from nvp_studio.recipe import Recipe
 from nvp_studio.state.explore import ExploreState
 from nvp_studio.state.mixture import base_title
+from nvp_studio.state.other_model import fits_model
 from nvp_studio.state.qimages import qimage
 from nvp_studio.state.stored_tray import (
     MAX_NAME,
@@ -129,7 +130,7 @@ class TrayState(QObject):
             return
         if model.digest == picture.recipe.checkpoint:
             self._show(picture)
-        elif fits(picture.recipe.base, model.image_shape):
+        elif fits_model(picture.recipe, model):
             self._show(picture, (self.tr("{0}: kept with other weights of this model").format(picture.name),))
         else:
             self.failed.emit(self.tr("{0} was made with a model of another size.").format(picture.name))

@@ -127,7 +127,7 @@ class AnimationTool(QObject):
             return self.tr("Writing: {0} %").format(f"{100 * done // total}")
         if state.problem:
             return state.problem if state.animation.keyframes else ""
-        return ""
+        return state.others
 
     def _on_changed(self) -> None:
         state = self.state

@@ -183,6 +183,7 @@ class ExplorePage(Page):
         state.samples.outdated.connect(lambda: self.sheet.set_dimmed(True))
         state.notes_changed.connect(self._show_caption)
         state.failed.connect(self._on_failed)
+        state.told.connect(lambda text: notify.info(text, topic="explore"))
         self.tray.failed.connect(lambda reason: notify.error(reason, topic="explore"))
         if self.tray.problem:
             notify.warning(self.tr("The tray cannot be read: {0}").format(self.tray.problem), topic="tray")
