@@ -41,9 +41,12 @@ class Logit(Bijection):
 
     def inverse_with_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """x = (sigmoid(y) - a) / (1 - 2 a), which leaves [0, 1] by up to a / (1 - 2 a) for some y."""
-        x = (torch.sigmoid(y) - self.alpha) / (1 - 2 * self.alpha)
         log_p, log_q = functional.logsigmoid(y), functional.logsigmoid(-y)
-        return x, sum_per_image(log_p + log_q - math.log1p(-2 * self.alpha))
+        return self.inverse(y), sum_per_image(log_p + log_q - math.log1p(-2 * self.alpha))
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """As `inverse_with_log_det`, without the log-determinant."""
+        return (torch.sigmoid(y) - self.alpha) / (1 - 2 * self.alpha)
 
 
 class Equalization(Bijection):
@@ -85,11 +88,19 @@ class Equalization(Bijection):
 
     def inverse_with_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """x = F^-1(y)."""
+        x, width = self._inverse_and_width(y)
+        return x, -sum_per_image(torch.log(width * LEVELS))
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """As `inverse_with_log_det`, without the log-determinant."""
+        return self._inverse_and_width(y)[0]
+
+    def _inverse_and_width(self, y: Tensor) -> tuple[Tensor, Tensor]:
         values = y.detach().transpose(0, 1).flatten(1).contiguous()
         levels = torch.searchsorted(self.edges[:, 1:-1].to(values.dtype).contiguous(), values, right=True)
         levels = levels.view(y.shape[1], len(y), *y.shape[2:]).transpose(0, 1)
         start, width = self._level(levels)
-        return (levels + (y - start) / width) / LEVELS, -sum_per_image(torch.log(width * LEVELS))
+        return (levels + (y - start) / width) / LEVELS, width
 
     def _level(self, levels: Tensor) -> tuple[Tensor, Tensor]:
         """Where levels (N, C, H, W) start in [0, 1], and how wide they are there."""
@@ -130,3 +141,8 @@ class Preprocessing(Bijection):
             return u, first
         x, second = self.equalization.inverse_with_log_det(u)
         return x, first + second
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """As `inverse_with_log_det`, without the log-determinant."""
+        u = self.logit.inverse(y)
+        return u if self.equalization is None else self.equalization.inverse(u)

@@ -24,7 +24,7 @@ model = open_model(sys.argv[1])
 used = kernels(model.flow.body)
 assert used and model.flow.must_compile()
 assert Compiling(model).wait()
-assert any(type(layer).__name__ == "CompiledCoupling" for layer in model.flow.body.modules())
+assert any(type(layer).__name__ == "CompiledChain" for layer in model.flow.body.modules())
 print(sum(sum(kernel.stats.cache_misses.values()) for kernel in used), not model.flow.must_compile())
 """
 

@@ -349,7 +349,7 @@ def test_pictures_come_before_a_model_is_compiled_and_stay_within_rounding(model
         assert service._compiling is not None
         assert service._compiling.wait()
     plain, compiled, again = answers
-    assert any(type(layer).__name__ == "CompiledCoupling" for layer in service._opened().flow.body.modules())
+    assert any(type(layer).__name__ == "CompiledChain" for layer in service._opened().flow.body.modules())
     assert np.abs(compiled[0] - plain[0]).max() <= 1
     assert compiled[1] == pytest.approx(plain[1], abs=1e-2 if (compiled[0] != plain[0]).any() else 1e-5)
     assert again[1:] == compiled[1:]

@@ -10,7 +10,8 @@ import numpy as np
 from numba import float32
 
 from nvp_studio.flow.engine.kernels.compiling import Array, contracted_part, kernel, part
-from nvp_studio.flow.engine.kernels.networks import add_product, leaky_relu
+from nvp_studio.flow.engine.kernels.networks import leaky_relu
+from nvp_studio.flow.engine.kernels.products import add_product
 
 
 @kernel

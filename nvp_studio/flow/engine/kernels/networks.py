@@ -1,8 +1,8 @@
 """Networks of depthwise blocks, image by image, and the map of channels between couplings.
 
 Here feature maps are float32 (H * W, width), channels innermost, for maps of few pixels; for those of many see
-`large_networks`. Products of matrices are loops too: most are so small
-that the call of a library takes as long as they do, and their sums are in the same order for one image as for many.
+`large_networks`. Products of matrices are our own too (`products`): most are so small that the call of a library takes
+as long as they do, and their sums are in the same order for one image as for many.
 """
 
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 from numba import float32
 
 from nvp_studio.flow.engine.kernels.compiling import Array, contracted_part, kernel, part
+from nvp_studio.flow.engine.kernels.products import add_product
 
 
 @kernel
@@ -67,29 +68,6 @@ def network_params(
         for o in range(outputs):
             for p in range(pixels):
                 result[o, p] = by_pixel[p, o]
-
-
-@contracted_part
-def add_product(a: Array, b: Array, out: Array) -> None:
-    """out (M, P) += a (M, K) b (K, P): two rows at a time, four terms of their sums at a time."""
-    rows, terms = a.shape
-    columns = b.shape[1]
-    last = len(out) - 1
-    for m in range(0, rows, 2):
-        n = min(m + 1, last)  # of an odd last row, the second is the same row and gets zeros
-        one = float32(1.0) if n > m else float32(0.0)
-        for k in range(0, terms - 3, 4):
-            a0, a1, a2, a3 = a[m, k], a[m, k + 1], a[m, k + 2], a[m, k + 3]
-            b0, b1, b2, b3 = one * a[n, k], one * a[n, k + 1], one * a[n, k + 2], one * a[n, k + 3]
-            for p in range(columns):
-                x0, x1, x2, x3 = b[k, p], b[k + 1, p], b[k + 2, p], b[k + 3, p]
-                out[m, p] += (a0 * x0 + a1 * x1) + (a2 * x2 + a3 * x3)
-                out[n, p] += (b0 * x0 + b1 * x1) + (b2 * x2 + b3 * x3)
-        for k in range(terms - terms % 4, terms):
-            a0, b0 = a[m, k], one * a[n, k]
-            for p in range(columns):
-                out[m, p] += a0 * b[k, p]
-                out[n, p] += b0 * b[k, p]
 
 
 @part
