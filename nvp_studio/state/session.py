@@ -156,9 +156,8 @@ class SessionState(QObject):
             if session.recipe == explore.recipe and _fits(session, model):
                 self._put_back(session, "")
             return
-        goes_on = (
-            session.model == explore.engine.model_path and _fits(session, model) and _has_directions(session, model)
-        )
+        same = session.model == explore.engine.model_path
+        goes_on = same and _fits(session, model) and _has_directions(session, model)
         if goes_on:  # a run that went on, as one that was followed
             self._put_back(session, "")
         if len(session.steps) > 1:
