@@ -70,6 +70,11 @@ def command_line(*words: object) -> str:
     return subprocess.list2cmdline(texts) if os.name == "nt" else shlex.join(texts)
 
 
+def figure(value: float, form: str = "g") -> str:
+    """Return a number in a form of Python, with the sign that typesetters use for minus."""
+    return format(value, form).replace("-", "\u2212")
+
+
 def sentence(reason: object) -> str:
     """Return a reason, such as that of an error, as a sentence: with a capital letter and a full stop.
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from msgspec.structs import replace
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QCoreApplication, QObject, Signal
 
 from nvp_studio.recipe import Move, Recipe
 from nvp_studio.state.explore import ExploreState
@@ -16,6 +16,21 @@ from nvp_studio.worker.messages import Answer, Failed
 
 Kind = Literal["model", "local", "own"]
 """Directions of the model, those found at a picture, and a person's own."""
+
+
+_LOCAL = "local "
+"""What the stored names of local directions begin with; a number follows."""
+
+
+def local_number(move: Move) -> str:
+    """The number of a local direction; empty for another one."""
+    return move.name.removeprefix(_LOCAL) if move.name.startswith(_LOCAL) else ""
+
+
+def move_title(move: Move) -> str:
+    """What a direction is called in a sentence."""
+    number = local_number(move)
+    return QCoreApplication.translate("Directions", "local direction {0}").format(number) if number else move.name
 
 
 class DirectionsState(QObject):
@@ -118,16 +133,16 @@ class DirectionsState(QObject):
 
     def set_offset(self, move: Move, offset: float) -> None:
         """Move along a direction, by so many times its vector."""
-        self._edit(replace(move, offset=offset), move.name, f"move-{hash(move.vector)}")
+        self._edit(replace(move, offset=offset), move_title(move), f"move-{hash(move.vector)}")
 
     def reset(self, move: Move) -> None:
         """Move along a direction no more."""
-        self._edit(replace(move, offset=0.0), self.tr("reset of {0}").format(move.name))
+        self._edit(replace(move, offset=0.0), self.tr("reset of {0}").format(move_title(move)))
 
     def lock(self, direction: int | Move, locked: bool) -> None:
         """Make moves along all other directions orthogonal to this one, or no longer."""
         if isinstance(direction, Move):
-            self._edit(replace(direction, locked=locked), self.tr("lock of {0}").format(direction.name))
+            self._edit(replace(direction, locked=locked), self.tr("lock of {0}").format(move_title(direction)))
         else:
             text = self.tr("lock of {0}").format(self.explore.direction_title(direction))
             self._show(self.explore.recipe.with_locked(direction, locked), text)

@@ -205,6 +205,12 @@ class LabState(QObject):
 
     # Training
 
+    @property
+    def building(self) -> bool:
+        """Whether the first experiment is on its way; it is trained then at the pace that is set meanwhile."""
+        no_points = self.settings.data == "points" and not len(self.points)
+        return self.built is None and not self.problem and not no_points and self.engine.explorer.state == "ready"
+
     def reset(self) -> None:
         """Begin the experiment anew, as the settings are; the pace stays."""
         self._wanted = True

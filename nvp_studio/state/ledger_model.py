@@ -4,6 +4,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 
 from nvp_studio.explore.inspected import Inspection
 from nvp_studio.explore.ledger_rows import Baseline, cumulative
+from nvp_studio.text import figure
 
 DIGITS = 4
 """Decimals of bits/dim: those of `nvp-studio score`."""
@@ -88,15 +89,15 @@ def _texts(first: Inspection, second: Inspection | None, baseline: Baseline | No
         compared = known = ("", "")
         deviation = ""
         if number < len(others):
-            compared = _bits(others[number][0]), f"{others[number][0] - value:+z.{DIGITS}f}"
+            compared = _bits(others[number][0]), figure(others[number][0] - value, f"+z.{DIGITS}f")
         if row.layer in usual:
             mean, spread = usual[row.layer].bits_per_dim, usual[row.layer].spread
             known = _bits(mean), _bits(spread)
             if spread >= _LEAST_SPREAD:
-                deviation = f"{(row.bits_per_dim - mean) / spread:+z.1f}"
-        rows.append((row.layer, f"{row.nats:z.2f}", _bits(value), _bits(total), *compared, *known, deviation))
+                deviation = figure((row.bits_per_dim - mean) / spread, "+z.1f")
+        rows.append((row.layer, figure(row.nats, "z.2f"), _bits(value), _bits(total), *compared, *known, deviation))
     return rows
 
 
 def _bits(value: float) -> str:
-    return f"{value:z.{DIGITS}f}"
+    return figure(value, f"z.{DIGITS}f")

@@ -217,7 +217,7 @@ def base_title(base: Base) -> str:
     """What a picture with this base is called as a part of another."""
     match base:
         case Seed(seed=seed):
-            return QCoreApplication.translate("BlendState", "seed {0}").format(seed)
+            return QCoreApplication.translate("BlendState", "sample {0}").format(seed)
         case Image(name=name):
             return name or QCoreApplication.translate("BlendState", "image")
         case Blend():

@@ -7,6 +7,7 @@ from PySide6.QtCore import QCoreApplication, Qt
 from nvp_studio.score_row import ScoreRow
 from nvp_studio.state.score_options import ScoreOptions
 from nvp_studio.state.score_rows import label_of, remark
+from nvp_studio.text import figure
 
 ColumnName = Literal["image", "name", "label", "score", "error", "percentile", "ratio", "p_value", "verdict", "notes"]
 COLUMNS: tuple[ColumnName, ...] = get_args(ColumnName)
@@ -35,7 +36,7 @@ def cell_text(row: ScoreRow, column: ColumnName) -> str:
         case "percentile":
             return _format(row.percentile, 1)
         case "p_value":
-            return "–" if row.p_value is None else f"{row.p_value:.2g}"
+            return "–" if row.p_value is None else figure(row.p_value, ".2g")
         case "verdict":
             return verdict_text(row.verdict)
     return ""

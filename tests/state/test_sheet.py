@@ -29,6 +29,7 @@ class FakeEngine(QObject):
     """As much of an engine as Explore asks."""
 
     model_opened = Signal(object)
+    model_compiled = Signal()
 
     def __init__(self) -> None:
         super().__init__()

@@ -171,7 +171,7 @@ def test_an_end_of_a_blend_has_the_pixels_shown_or_read(page: ExplorePage, qtbot
     page.state.save_picture(tmp_path / "moved.png", 4)
     qtbot.waitUntil(lambda: settled(page) and (tmp_path / "moved.png").exists())
     page.blend.take_picture(0)
-    assert page.blend.ends[0] == Image((8, 8, 1), shown, "seed 7")
+    assert page.blend.ends[0] == Image((8, 8, 1), shown, "sample 7")
 
     page.state.new_sample(8)
     page.blend.open_end(1, tmp_path / "moved.png")

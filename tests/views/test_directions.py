@@ -47,7 +47,7 @@ def test_directions_of_the_picture_are_sliders_and_the_picture_that_they_belong_
     expected = find_local_directions(opened, page.state.recipe)
     assert state.found.moves == expected.moves
     assert state.found.grey_levels == pytest.approx(expected.grey_levels)
-    assert [row.name.text() for row in sliders.rows] == [f"local {number}" for number in range(1, 9)]
+    assert [row.name.text() for row in sliders.rows] == [str(number) for number in range(1, 9)]
     assert head.text.text().startswith("What can change most")
     assert not head.find_button.isVisible()
 
@@ -58,7 +58,7 @@ def test_directions_of_the_picture_are_sliders_and_the_picture_that_they_belong_
     assert move.vector == expected.moves[2].vector
     assert move.offset == pytest.approx(row.value) == pytest.approx(2, abs=0.1)
     assert page.state.undo.count() == steps + 1
-    assert page.pictures.caption.text().endswith(f"Moved local 3 by +{move.offset:.2f}")
+    assert page.pictures.caption.text().endswith(f"Moved local direction 3 by +{move.offset:.2f}")
     assert not state.outdated, "along its own directions the picture stays the one that they belong to"
     page.state.undo.undo()
     assert page.state.recipe.moves == ()
@@ -74,7 +74,7 @@ def test_directions_of_the_picture_are_sliders_and_the_picture_that_they_belong_
     qtbot.waitUntil(lambda: not state.running)
     assert state.found != found
     assert not state.outdated
-    assert sliders.rows[8].name.text() == "local 3, of another picture", "what was moved before can still be moved back"
+    assert sliders.rows[8].name.text() == "3, of another picture", "what was moved before can still be moved back"
     qtbot.mouseDClick(sliders.rows[8].slider, Qt.MouseButton.LeftButton)
     assert page.state.recipe.moves == ()
     assert len(sliders.rows) == 8

@@ -58,8 +58,8 @@ def test_random_directions_are_told_undone_repeated_and_seen_beside_the_original
     places = page.state.coordinates
     qtbot.waitUntil(lambda: settled(page))
     assert page.panel.latents.moved.text().startswith("12 moved, ")
-    assert page.panel.latents.moved.text().endswith(("% fine", "% coarse"))
-    assert "and 9 more" in page.pictures.caption.text()
+    assert page.panel.latents.moved.text().endswith(("most in Fine", "most in Coarse"))
+    assert "and 10 more" in page.pictures.caption.text()
     row = page.panel.latents.directions[0]
     assert row.figure.property("moved")
     assert row.slider.accessibleDescription() == f"moved by {page.state.moved[0]:+.2f}".replace("-", "−")
@@ -67,7 +67,7 @@ def test_random_directions_are_told_undone_repeated_and_seen_beside_the_original
     qtbot.waitUntil(lambda: settled(page))
     assert page.panel.latents.moved.text() == ""
     assert not row.figure.property("moved")
-    assert page.pictures.caption.text() == "Sample of seed 0"
+    assert page.pictures.caption.text() == "Sample 0"
     registry["explore.new-sample"].trigger()
     qtbot.waitUntil(lambda: settled(page))
     registry["explore.repeat-randomize"].trigger()
@@ -95,8 +95,8 @@ def test_what_moved_is_told_in_words() -> None:
     assert moved_text({}, names) == ""
     assert moved_text({2: 0.5}, names) == "Moved hat by +0.50"
     text = moved_text({0: 1.0, 1: -2.0, 2: 0.5, 3: 0.1}, names)
-    assert text == "Moved direction 2 by −2.00, direction 1 by +1.00, hat by +0.50 and 1 more"
-    assert count_text(1, (0.2, 0.3, 0.5)) == "1 moved, 50 % coarse"
+    assert text == "Moved direction 2 by −2.00, direction 1 by +1.00 and 2 more"
+    assert count_text(1, (0.2, 0.3, 0.5)) == "1 moved, most in Coarse"
     assert count_text(1, ()) == "1 moved"
     assert "fine 20 %, middle 30 %, coarse 50 %" in scales_text((0.2, 0.3, 0.5))
     assert scales_text((1.0,)) == ""

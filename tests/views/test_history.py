@@ -39,7 +39,7 @@ def test_the_strip_follows_undo_and_goes_back_and_forth_by_click_and_by_keys(pag
     qtbot.keyClick(page, Qt.Key.Key_H)
     assert strip.isVisible()
     assert strip.empty.isVisible()
-    assert titles(page) == ["beginning: seed 0"]
+    assert titles(page) == ["beginning: sample 0"]
     for seed in (4, 5):
         sample(page, qtbot, seed)
     qtbot.keyClick(page, Qt.Key.Key_K)
@@ -48,10 +48,10 @@ def test_the_strip_follows_undo_and_goes_back_and_forth_by_click_and_by_keys(pag
     qtbot.mouseDrag(row.slider, on_slider(row.slider, 1.0), *(on_slider(row.slider, 1 + i / 8) for i in range(9)))
     qtbot.waitUntil(lambda: settled(page))
     assert titles(page) == [
-        "beginning: seed 0",
-        "new sample: seed 4",
-        "new sample: seed 5",
-        "direction 1: seed 5",
+        "beginning: sample 0",
+        "new sample: sample 4",
+        "new sample: sample 5",
+        "direction 1: sample 5",
     ], "the tray changes no picture"
     assert not strip.empty.isVisible()
     last = page.state.recipe
@@ -125,7 +125,7 @@ def test_the_picture_before_is_shown_while_its_key_is_held(page: ExplorePage, qt
         assert view.image == qimage(before)
     qtbot.keyRelease(page, Qt.Key.Key_V)
     qtbot.waitUntil(lambda: view.image == now)
-    assert page.pictures.caption.text() == "Sample of seed 4"
+    assert page.pictures.caption.text() == "Sample 4"
     qtbot.keyClick(page, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
     kept = page.state.picture.image
     sample(page, qtbot, 5)
@@ -149,8 +149,8 @@ def test_two_pictures_are_compared_by_a_divider(page: ExplorePage, qtbot: Bot) -
     assert overlay.isVisible()
     bar = page.compare.bar
     assert bar.isVisible()
-    assert bar.texts["a"].text() == f"{score:.3f} bits/dim  ·  the beginning: seed 0"
-    assert bar.texts["b"].text() == f"{page.state.bits_per_dim:.3f} bits/dim  ·  on screen: seed 4"
+    assert bar.texts["a"].text() == f"{score:.3f} bits/dim  ·  the beginning: sample 0"
+    assert bar.texts["b"].text() == f"{page.state.bits_per_dim:.3f} bits/dim  ·  on screen: sample 4"
     image = view.image_rect().toRect()
 
     def shown(x: float) -> int:
@@ -177,7 +177,7 @@ def test_two_pictures_are_compared_by_a_divider(page: ExplorePage, qtbot: Bot) -
 
     qtbot.keyClick(page, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier)
     sample(page, qtbot, 7)
-    assert bar.texts["b"].text().endswith("  ·  seed 4")
+    assert bar.texts["b"].text().endswith("  ·  sample 4")
     assert overlay.b == qimage(page.compare.state.b.image)
     qtbot.keyClick(view, Qt.Key.Key_Home)
     assert shown(6.5 / 8) == pixels[1][6], "B stays what was chosen"
@@ -210,11 +210,11 @@ def test_a_and_b_are_chosen_from_the_history_and_the_tray(page: ExplorePage, qtb
     sample(page, qtbot, 4)
     sample(page, qtbot, 5)
     state = page.compare.state
-    assert choices(page, "a", 0) == ["new sample: seed 5", "new sample: seed 4", "beginning: seed 0"]
+    assert choices(page, "a", 0) == ["new sample: sample 5", "new sample: sample 4", "beginning: sample 0"]
     page._chosen.actions()[1].trigger()
     qtbot.waitUntil(lambda: state.a.bits_per_dim is not None)
     assert state.a.recipe.base == Seed(4)
-    assert choices(page, "b", 1) == ["seed 0"]
+    assert choices(page, "b", 1) == ["sample 0"]
     page._chosen.actions()[0].trigger()
     qtbot.waitUntil(lambda: state.b.bits_per_dim is not None)
     assert state.b.recipe == first

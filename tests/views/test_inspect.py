@@ -69,7 +69,7 @@ def turn_wheel(widget: QWidget, place: QPoint, angle: int) -> None:
 def column(page: InspectPage, name: str) -> list[str]:
     number = LedgerModel.COLUMNS.index(name)
     rows = page.state.rows
-    return [str(rows.index(row, number).data()) for row in range(rows.rowCount())]
+    return [str(rows.index(row, number).data()).replace("\u2212", "-") for row in range(rows.rowCount())]
 
 
 def test_the_page_explains_itself_before_there_is_a_picture(page: InspectPage) -> None:

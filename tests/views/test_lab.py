@@ -10,6 +10,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 
 from nvp_studio.state.engine import Engine
+from nvp_studio.views.actions import plain_text, why_not
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.lab.page import LabPage
 from nvp_studio.views.pages.lab.two_dimensions import TwoDimensions
@@ -63,6 +64,20 @@ def test_an_experiment_waits_to_be_trained(page: TwoDimensions) -> None:
     assert "parameters" in page.panel.facts.text()
 
 
+def test_what_is_told_to_train_before_it_is_built_is_trained_then(page: TwoDimensions, qtbot: Bot) -> None:
+    state, registry = page.state, page.page.context.registry
+    state.built = None
+    state.reset()
+    assert state.building
+    assert why_not(registry["lab.step"]) == "the experiment is on its way"
+    qtbot.keyClick(page.views.data_view, Qt.Key.Key_X)
+    assert plain_text(registry["lab.play"]) == "Pause training"
+    assert "is trained then" in page.views.data_view.empty_text
+    qtbot.waitUntil(lambda: len(state.losses) > 0)
+    qtbot.keyClick(page.views.data_view, Qt.Key.Key_X)
+    assert state.pace == "paused"
+
+
 def test_training_plays_pauses_takes_single_steps_and_begins_anew(page: TwoDimensions, qtbot: Bot) -> None:
     trained(page, qtbot, 30)
     assert page.state.pace == "paused"
@@ -76,6 +91,11 @@ def test_training_plays_pauses_takes_single_steps_and_begins_anew(page: TwoDimen
     qtbot.waitUntil(lambda: len(page.state.losses) == steps + 1)
     press(page, "slow")
     qtbot.waitUntil(lambda: len(page.state.losses) >= steps + 3)
+    play = page.page.context.registry["lab.play"]
+    assert plain_text(play) == "Pause training"
+    qtbot.keyClick(page.views.data_view, Qt.Key.Key_X)
+    assert (page.state.pace, plain_text(play)) == ("paused", "Train")
+    press(page, "slow")
     press(page, "slow")
     assert page.state.pace == "paused"
     press(page, "reset")

@@ -104,12 +104,12 @@ def test_a_click_takes_a_picture_out_of_its_group_and_the_menu_adds_many(page: E
     qtbot.mouseClick(row.add, Qt.MouseButton.LeftButton)
     menu = row.findChildren(MnemonicMenu)[-1]
     texts = [action.text() for action in menu.actions()]
-    assert "All 24 &samples of the strip" in texts
+    assert "All 24 &samples below the picture" in texts
     assert [action.text() for action in menu.actions() if not action.isEnabled()] == [
-        "All 0 pictures of the &tray",
+        "No pictures of this model in the &tray",
         "&Clear group B",
     ]
-    menu.actions()[texts.index("All 24 &samples of the strip")].trigger()
+    menu.actions()[texts.index("All 24 &samples below the picture")].trigger()
     menu.close()
     assert len(state.groups[1]) == 24
     qtbot.waitUntil(lambda: row.grid.count == 24)

@@ -48,7 +48,7 @@ def test_a_scale_is_redrawn_taken_from_a_file_and_given_back(
     qtbot.keyClick(page, Qt.Key.Key_1, ALT)
     assert [scale for scale, _ in page.state.recipe.scales] == [0]
     qtbot.waitUntil(lambda: settled(page))
-    assert page.pictures.caption.text().startswith("Sample of seed 0  ·  Fine of seed ")
+    assert page.pictures.caption.text().startswith("Sample 0  ·  Fine of sample ")
     choose(page, 1, "Take from an image file…")
     qtbot.waitUntil(lambda: page.state.recipe.base_of(1) == Image((8, 8, 1), own.tobytes(), "own.png"))
     assert page.state.undo.count() == steps + 2
@@ -139,7 +139,7 @@ def test_a_slider_at_its_end_is_told_beside_it_in_the_heading_and_by_the_gauge(p
     qtbot.waitUntil(lambda: settled(page))
     assert first.slider.value() == first.slider.maximum()
     assert heading.text() == "1 moved, 1 at its end"
-    assert note.text() == "At the end: direction 1; nearly no training image is as far out"
+    assert note.text() == "At the end of the slider, beyond nearly all training images: direction 1."
     assert note.text() in heading.toolTip()
     assert first.figure.property("end")
     assert first.slider.accessibleDescription().endswith(", at the end of the slider")

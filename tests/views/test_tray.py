@@ -40,22 +40,22 @@ def test_pictures_are_kept_renamed_moved_deleted_and_all_of_it_is_undone_and_sto
     page.state.new_sample(7)
     qtbot.waitUntil(lambda: settled(page))
     qtbot.keyClick(page, Qt.Key.Key_K)
-    assert names(page) == stored(page) == ["seed 0", "seed 7"]
+    assert names(page) == stored(page) == ["sample 0", "sample 7"]
     tray.setFocus()
     tray.setCurrentRow(1)
     qtbot.keyClick(tray, Qt.Key.Key_Left, Qt.KeyboardModifier.AltModifier)
-    assert names(page) == stored(page) == ["seed 7", "seed 0"]
+    assert names(page) == stored(page) == ["sample 7", "sample 0"]
     tray.setCurrentRow(0)
     qtbot.keyClick(tray, Qt.Key.Key_F2)
     editor = tray.findChild(QLineEdit)
     editor.setText("a good one")
     qtbot.keyClick(editor, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: page.tray.pictures[0].name == "a good one")
-    assert names(page) == stored(page) == ["a good one", "seed 0"]
+    assert names(page) == stored(page) == ["a good one", "sample 0"]
     tray.setCurrentRow(0)
     qtbot.keyClick(tray, Qt.Key.Key_Delete)
-    assert names(page) == stored(page) == ["seed 0"]
-    for wanted in (["a good one", "seed 0"], ["seed 7", "seed 0"], ["seed 0", "seed 7"]):
+    assert names(page) == stored(page) == ["sample 0"]
+    for wanted in (["a good one", "sample 0"], ["sample 7", "sample 0"], ["sample 0", "sample 7"]):
         undo.trigger()
         assert names(page) == stored(page) == wanted
 

@@ -59,7 +59,7 @@ class AnimationPanel(QWidget):
         self.list.moved.connect(self.moved)
         self.list.itemClicked.connect(lambda item: self.chosen.emit(self.list.row(item)))
         self._play, self._playing = play, False
-        self.status = ElidedLabel(role="dim")
+        self.status = ElidedLabel(role="dim", lines=2)
         column = vbox(self, spacing=SPACE // 2)
         column.addLayout(self._make_keyframes(add))
         column.addLayout(self._make_bar(play))
@@ -99,11 +99,12 @@ class AnimationPanel(QWidget):
         return line
 
     def _make_settings(self, save: QAction, menu: Sequence[QAction]) -> QWidget:
-        paths = [(self.tr("Sphere"), "sphere"), (self.tr("Spline"), "spline")]
+        paths = [(self.tr("Blends"), "sphere"), (self.tr("Curve"), "spline")]
         self.path = ComboBox(paths, self.tr("Path"), 13 * SPACE)
         self.path.setToolTip(
             self.tr(
-                "Sphere: from each keyframe to the next as a blend goes. Spline: a smooth curve through all of them."
+                "Blends: from each keyframe to the next as a blend goes, on a sphere, with a bend at each.\n"
+                "Curve: a smooth curve (a spline) through all of them."
             )
         )
         self.path.currentIndexChanged.connect(lambda _: self.set.emit("path", self.path.currentData()))

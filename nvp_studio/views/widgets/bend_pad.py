@@ -19,6 +19,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from nvp_studio.lab.one_dimension import Floats, Knot, pushed_density
 from nvp_studio.state.bent_map import HIGH, LOW, Bent, BentMap
+from nvp_studio.text import figure
 from nvp_studio.views.theme import SPACE, colors, scaled_font, theme
 from nvp_studio.views.widgets.plot_parts import (
     ARROWS,
@@ -216,10 +217,12 @@ class BendPad(QWidget):
         knots = self.bent.knots
         if self.selected < len(knots):
             x, y = knots[self.selected]
-            text = self.tr("Point {0} of the map: x {1}, y {2}").format(self.selected + 1, f"{x:.2f}", f"{y:.2f}")
+            text = self.tr("Point {0} of the map: x {1}, y {2}").format(
+                self.selected + 1, figure(x, ".2f"), figure(y, ".2f")
+            )
         else:
             end = self.bent.interval[self.selected - len(knots)]
-            text = self.tr("End of the interval: x {0}").format(f"{end:.2f}")
+            text = self.tr("End of the interval: x {0}").format(figure(end, ".2f"))
         self.setAccessibleDescription(text)
         self.update()
 

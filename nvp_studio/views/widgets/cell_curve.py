@@ -7,6 +7,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from nvp_studio.explore.cells import CURVE_RANGE, Cell
+from nvp_studio.text import figure
 from nvp_studio.views.theme import SPACE, colors, scaled_font, theme
 from nvp_studio.views.widgets.labels import SEPARATOR, plain_tip
 from nvp_studio.views.widgets.series import series_colour
@@ -32,7 +33,7 @@ class CellCurve(QWidget):
             "The value before the coupling across, the value after it upwards, both from {0} to {1}.\n"
             "Large dot: the value of this pixel. Small dots: where the bins of the spline meet.\n"
             "Point at a pixel of the picture, or choose it by the arrow keys."
-        ).format(f"{-CURVE_RANGE:g}", f"{CURVE_RANGE:g}")
+        ).format(figure(-CURVE_RANGE), f"{CURVE_RANGE:g}")
         self.setToolTip(plain_tip(tip))
         self.cells: tuple[Cell, ...] = ()
         self.second: tuple[Cell, ...] = ()
@@ -58,7 +59,7 @@ class CellCurve(QWidget):
         painter.drawText(QRectF(0, 0, self.width(), 2 * SPACE), int(Qt.AlignmentFlag.AlignLeft), heading)
         low = QRectF(0, area.bottom() + 2, self.width(), 2 * SPACE)
         for text, side in (
-            (f"{-CURVE_RANGE:g}", Qt.AlignmentFlag.AlignLeft),
+            (figure(-CURVE_RANGE), Qt.AlignmentFlag.AlignLeft),
             ("0", Qt.AlignmentFlag.AlignHCenter),
             (f"{CURVE_RANGE:g}", Qt.AlignmentFlag.AlignRight),
         ):
@@ -116,15 +117,15 @@ def cells_text(cells: Sequence[Cell]) -> str:
     values, changing = [], [cell for cell in cells if cell.state == "changes"]
     for cell in cells:
         if cell.state == "changes":
-            values.append(f"{cell.before:.3g} → {cell.after:.3g}")
+            values.append(f"{figure(cell.before, '.3g')} → {figure(cell.after, '.3g')}")
         else:
-            values.append(others.get(cell.state, "{0}").format(f"{cell.after:.3g}"))
+            values.append(others.get(cell.state, "{0}").format(figure(cell.after, ".3g")))
     parts = [_BETWEEN.join(values)]
-    for name, figures in (
+    for name, numbers in (
         (tr("slope {0}"), [cell.slope for cell in changing]),
         (tr("s {0}"), [cell.scale for cell in changing]),
         (tr("t {0}"), [cell.shift for cell in changing]),
     ):
-        if figures:
-            parts.append(name.format(_BETWEEN.join(f"{figure:.3g}" for figure in figures)))
+        if numbers:
+            parts.append(name.format(_BETWEEN.join(figure(number, ".3g") for number in numbers)))
     return SEPARATOR.join(parts)

@@ -49,7 +49,7 @@ class CompareBar(QWidget):
             menu = MnemonicMenu(button)
             menu.aboutToShow.connect(lambda side=side, menu=menu: self.fill(side, menu))
             button.setMenu(menu)
-            self.buttons[side], self.texts[side] = button, ElidedLabel(role="dim")
+            self.buttons[side], self.texts[side] = button, ElidedLabel(role="dim", lines=3)
             row.addWidget(button)
             row.addWidget(self.texts[side], 1)
         row.addWidget(ActionButton(close, flat=True))

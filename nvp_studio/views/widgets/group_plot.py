@@ -6,6 +6,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from nvp_studio.text import figure
 from nvp_studio.views.theme import SPACE, colors, scaled_font, theme
 
 _BINS = 40
@@ -92,8 +93,8 @@ class GroupPlot(QWidget):
         painter.drawLine(QPointF(x, area.top()), QPointF(x, area.bottom()))
         painter.setPen(QColor(c.dim))
         below = QRectF(area.left(), area.bottom() + 4, area.width(), 18)
-        painter.drawText(below, Qt.AlignmentFlag.AlignLeft, f"{low:.3g}")
-        painter.drawText(below, Qt.AlignmentFlag.AlignRight, f"{high:.3g}")
+        painter.drawText(below, Qt.AlignmentFlag.AlignLeft, figure(low, ".3g"))
+        painter.drawText(below, Qt.AlignmentFlag.AlignRight, figure(high, ".3g"))
         painter.drawText(below, Qt.AlignmentFlag.AlignHCenter, self._title)
 
     def _paint_curve(self, painter: QPainter, area: QRectF) -> None:

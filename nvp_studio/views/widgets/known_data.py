@@ -48,7 +48,7 @@ class KnownDataField(QWidget):
         from nvp_studio.views.widgets.data_list import DataList  # its catalogue is not needed at the start
 
         self.list = DataList()
-        self.list.insertItem(0, self.tr("Model's own data"), _OWN)
+        self.list.insertItem(0, self.tr("Model's data"), _OWN)
         self.list.insertSeparator(1)
         self.list.setAccessibleName(self.tr("Images to compare with"))
         self.list.picked.connect(lambda data: self.picked.emit("" if data == _OWN else data))

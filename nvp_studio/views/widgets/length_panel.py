@@ -91,11 +91,11 @@ class LengthPanel(QWidget):
         self.gauge = LengthGauge()
         self.keep = QCheckBox(self.tr("Sliders of directions keep |z| at every scale"))
         self.keep.setToolTip(
-            self.tr("A move along directions then changes the direction of the latent alone: it stays on the sphere.")
+            self.tr("A move along directions then turns the latent at each scale and leaves its length |z| as it was.")
         )
         self.keep.clicked.connect(self.keep_chosen)
         column = vbox(self, spacing=SPACE // 2)
-        self.note = ElidedLabel(role="dim")
+        self.note = ElidedLabel(role="dim", lines=2)
         self.show_ends("")
         self.note.setToolTip(
             self.tr(

@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QFocusEvent, QImage, QKeyEvent, QMouseEvent, Q
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from nvp_studio.state.gaussian_fit import HIGH, LOW, SHOWN_NATS, SIGMA_HIGH, SIGMA_LOW, Fitted, GaussianFit
+from nvp_studio.text import figure
 from nvp_studio.views.theme import SPACE, colors, scaled_font, theme
 from nvp_studio.views.widgets.plot_parts import (
     ARROWS,
@@ -204,10 +205,10 @@ class LikelihoodPad(QWidget):
         fitted = self.fitted
         self.selected = min(self.selected, len(fitted.points) - 1)
         if self.selected == GAUSSIAN:
-            text = self.tr("mu {0}, sigma {1}").format(f"{fitted.mu:.2f}", f"{fitted.sigma:.2f}")
+            text = self.tr("mu {0}, sigma {1}").format(figure(fitted.mu, ".2f"), figure(fitted.sigma, ".2f"))
         else:
             x = fitted.points[self.selected]
-            text = self.tr("Point {0} of {1}: {2}").format(self.selected + 1, len(fitted.points), f"{x:.2f}")
+            text = self.tr("Point {0} of {1}: {2}").format(self.selected + 1, len(fitted.points), figure(x, ".2f"))
         self.setAccessibleDescription(text)
         self.update()
 

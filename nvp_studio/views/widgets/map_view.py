@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from nvp_studio.scores.map_colours import colours
 from nvp_studio.state.evidence import ShownMap
+from nvp_studio.text import figure
 from nvp_studio.views.theme import SPACE, scaled_font, theme
 from nvp_studio.views.theme import colors as theme_colors
 from nvp_studio.views.widgets.image_view import ImageView
@@ -119,12 +120,12 @@ class MapLegend(QWidget):
             return
         painter.drawImage(QRectF(0, 0, self.width(), _BAR), self._ramp)
         below = self.rect().adjusted(0, _BAR + 1, 0, 0)
-        ends = "{:.3g}" if self._map.gradient else "{:.1f}"
-        painter.drawText(below, Qt.AlignmentFlag.AlignLeft, ends.format(self._map.low))
-        painter.drawText(below, Qt.AlignmentFlag.AlignRight, ends.format(self._map.high))
+        ends = ".3g" if self._map.gradient else ".1f"
+        painter.drawText(below, Qt.AlignmentFlag.AlignLeft, figure(self._map.low, ends))
+        painter.drawText(below, Qt.AlignmentFlag.AlignRight, figure(self._map.high, ends))
         unit = self.tr("nats/level") if self._map.gradient else self.tr("bits")
         painter.setPen(QColor(theme_colors().text))
-        middle = unit if self._value is None else f"{self._value:.3g} {unit}"
+        middle = unit if self._value is None else f"{figure(self._value, '.3g')} {unit}"
         painter.drawText(below, Qt.AlignmentFlag.AlignHCenter, middle)
 
 

@@ -45,7 +45,7 @@ class NeighbourPanel(QWidget):
         tools.addWidget(self._find)
         tools.addWidget(self._stop)
         self.list = _NeighbourList(self)
-        self.status = ElidedLabel(role="dim")
+        self.status = ElidedLabel(role="dim", lines=2)
         self.progress = QProgressBar(textVisible=False)
         self.progress.setFixedHeight(SPACE // 2)
         self.progress.setFixedWidth(12 * SPACE)

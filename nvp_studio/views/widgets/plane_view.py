@@ -27,6 +27,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from nvp_studio.text import figure
 from nvp_studio.views.theme import SPACE, colors, scaled_font, theme
 
 Floats = npt.NDArray[np.float32]
@@ -369,7 +370,9 @@ class LossView(QWidget):
         painter.fillPath(band, shade)
         for value in (low, high):
             place = QRectF(area.left(), float(down(np.array(value))) - SPACE, 5.5 * SPACE, 2 * SPACE)
-            painter.drawText(place, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), f"{value:.2f}")
+            painter.drawText(
+                place, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), figure(value, ".2f")
+            )
         row = QRectF(plot.left(), plot.bottom() + 2, plot.width(), 2 * SPACE)
         painter.drawText(row, int(Qt.AlignmentFlag.AlignLeft), "1")
         painter.drawText(row, int(Qt.AlignmentFlag.AlignRight), f"{len(values):,}")

@@ -8,6 +8,7 @@ from pyqtgraph.functions import arrayToQPolygonF
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPen, QPolygonF
 
+from nvp_studio.text import figure
 from nvp_studio.views.theme import colors, scaled_font
 
 CURVE_STEPS = 401
@@ -71,4 +72,4 @@ def draw_ticks(
 
 
 def _number(ends: tuple[float, float], share: float) -> str:
-    return f"{ends[0] + share * (ends[1] - ends[0]):.4g}".replace("-", "−")
+    return figure(ends[0] + share * (ends[1] - ends[0]), ".4g")

@@ -53,7 +53,7 @@ class RedrawPanel(QWidget):
         policy = self.progress.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
         self.progress.setSizePolicy(policy)
-        self.status = ElidedLabel(role="dim")
+        self.status = ElidedLabel(role="dim", lines=2)
         column = vbox(self, spacing=SPACE // 2)
         column.addLayout(tools)
         column.addWidget(self.status)

@@ -7,7 +7,7 @@ from PySide6.QtCore import QCoreApplication
 from PySide6.QtWidgets import QTextBrowser
 
 from nvp_studio.score_row import ScoreRow
-from nvp_studio.text import pixels_text
+from nvp_studio.text import figure, pixels_text
 from nvp_studio.views.theme import SPACE, scaled_font
 
 _Line = tuple[str, str, str]
@@ -49,27 +49,35 @@ def _html(row: ScoreRow | None, shapes: Sequence[tuple[int, int, int]]) -> str:
     error = "" if numbers.standard_error is None else f" ± {numbers.standard_error:.4f}"
     likelihood = [
         (_tr("Bits/dim"), f"{bits:.4f}{error}", _tr("lower is likelier under the model")),
-        (_tr("Log-likelihood"), _tr("{0} nats").format(f"{numbers.nats:,.1f}"), _tr("density of values in [0, 1]")),
-        (_tr("Log-determinant"), _tr("{0} nats").format(f"{numbers.log_det:,.1f}"), _tr("of the map to the latents")),
+        (
+            _tr("Log-likelihood"),
+            _tr("{0} nats").format(figure(numbers.nats, ",.1f")),
+            _tr("density of values in [0, 1]"),
+        ),
+        (
+            _tr("Log-determinant"),
+            _tr("{0} nats").format(figure(numbers.log_det, ",.1f")),
+            _tr("of the map to the latents"),
+        ),
     ]
     if numbers.typicality is not None:
         meaning = _tr("two-sided p-value of the bits/dim: small is too likely or too unlikely")
-        likelihood.append((_tr("Typicality"), f"{numbers.typicality:.2g}", meaning))
+        likelihood.append((_tr("Typicality"), figure(numbers.typicality, ".2g"), meaning))
     if numbers.likelihood_ratio is not None:
         meaning = _tr("bits/dim under the second model less these: low is unusual")
-        likelihood.append((_tr("Likelihood ratio"), f"{numbers.likelihood_ratio:.3f}", meaning))
+        likelihood.append((_tr("Likelihood ratio"), figure(numbers.likelihood_ratio, ".3f"), meaning))
     size = [
         (_tr("Ideal coding"), _bytes(numbers.ideal_bytes), _tr("with this model")),
         (_tr("Lossless WebP"), _bytes(numbers.webp_bytes), _tr("the same pixels")),
         (_tr("PNG"), _bytes(numbers.png_bytes), _tr("the same pixels")),
         (
             _tr("Less WebP"),
-            _tr("{0} bits/dim").format(f"{numbers.complexity:+.3f}"),
+            _tr("{0} bits/dim").format(figure(numbers.complexity, "+.3f")),
             _tr("above 0: WebP describes it better"),
         ),
     ]
     views = [
-        (name, f"{value:.4g}", meaning)
+        (name, figure(value, ".4g"), meaning)
         for name, value, meaning in (
             (_tr("Distance"), numbers.distance, _tr("what the verdict rests on")),
             (_tr("Statistics"), numbers.statistics_distance, _tr("bits/dim beside file size and latents")),
@@ -102,8 +110,8 @@ def _scales(row: ScoreRow, shapes: Sequence[tuple[int, int, int]]) -> str:
         name = f"{scale}"
         if scale <= len(shapes):
             name += f" ({pixels_text(shapes[scale - 1][2], shapes[scale - 1][1])})"
-        p_text = f"< {_SMALLEST_P:.0e}" if p_value < _SMALLEST_P else f"{p_value:.2g}"
-        cells = (name, f"{square:.3f}", p_text, f"{kurtosis:.2f}")
+        p_text = f"< {figure(_SMALLEST_P, '.0e')}" if p_value < _SMALLEST_P else figure(p_value, ".2g")
+        cells = (name, f"{square:.3f}", p_text, figure(kurtosis, ".2f"))
         lines.append("".join(_cell(text, right=place > 0) for place, text in enumerate(cells)))
     rows = "".join(f"<tr>{line}</tr>" for line in lines)
     note = _paragraph(

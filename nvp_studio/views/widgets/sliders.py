@@ -5,6 +5,7 @@ from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter,
 from PySide6.QtWidgets import QSizePolicy, QSlider, QToolButton, QWidget
 
 from nvp_studio.state.edited_recipe import LEAST_MOVE
+from nvp_studio.text import figure
 from nvp_studio.training.bounds import Bounds
 from nvp_studio.views.theme import SPACE, colors, set_mark
 from nvp_studio.views.widgets.action_button import flat_button
@@ -291,10 +292,10 @@ class SliderRow(QWidget):
         for label in (self.name, self.figure):
             set_mark(label, "moved", moved)
             set_mark(label, "end", ended)
-        shown = f"{distance:+.2f}".replace("-", "\u2212")
+        shown = figure(distance, "+.2f")
         text = self.tr("moved by {0}, at the end of the slider") if ended else self.tr("moved by {0}")
         self.slider.setAccessibleDescription(text.format(shown) if moved else "")
 
     def _write(self) -> None:
         shown = 0.0 if abs(self.value) < 0.005 else self.value
-        self.figure.setText(f"{shown:+.2f}".replace("-", "−") if self._signed else f"{shown:.2f}")
+        self.figure.setText(figure(shown, "+.2f" if self._signed else ".2f"))

@@ -7,6 +7,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from nvp_studio.explore.inspected import InspectedStage
+from nvp_studio.text import figure
 from nvp_studio.views.theme import SPACE, colors, scaled_font, theme
 
 _PEAK = 1 / math.sqrt(2 * math.pi)
@@ -83,7 +84,7 @@ class StageHistogram(QWidget):
             (middle, Qt.AlignmentFlag.AlignHCenter),
             (stage.bins_high, Qt.AlignmentFlag.AlignRight),
         ):
-            painter.drawText(row, int(side | Qt.AlignmentFlag.AlignTop), f"{value:g}")
+            painter.drawText(row, int(side | Qt.AlignmentFlag.AlignTop), figure(value))
         text = self.tr("Values after the layer")
         if self.second is not None:
             text += "; " + self.tr("outline: the second picture")

@@ -7,10 +7,9 @@ from PySide6.QtCore import QObject, QPoint
 from PySide6.QtWidgets import QMenu
 
 from nvp_studio.recipe import Move
-from nvp_studio.state.directions import DirectionsState
+from nvp_studio.state.directions import DirectionsState, local_number, move_title
 from nvp_studio.state.explore import ExploreState
 from nvp_studio.state.tray import TrayState
-from nvp_studio.text import sentence
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.menus import MnemonicMenu
 from nvp_studio.views.page import Page
@@ -134,15 +133,16 @@ class DirectionsTool(QObject):
 
     def _entry(self, move: Move, title: str, tip: str) -> SliderEntry:
         more = self.tr("Double-click to reset it, right-click to lock it.")
-        return SliderEntry(title, sentence(title), f"{tip}\n{more}", move.locked, move.name)
+        return SliderEntry(title, move_title(move), f"{tip}\n{more}", move.locked)
 
     def _local_entry(self, place: int, move: Move, found: int) -> SliderEntry:
         if self.state.found is not None and place < found:
             text = self.tr("One unit changes the picture by about {0} grey levels, near where it was found.")
             tip = text.format(f"{self.state.found.grey_levels[place]:.1f}")
-            return self._entry(move, self.tr("local {0}").format(place + 1), tip)
-        title = self.tr("{0}, of another picture") if move.name.startswith("local ") else "{0}"
-        return self._entry(move, title.format(move.name), self.tr("The picture is moved along it."))
+            return self._entry(move, str(place + 1), tip)
+        number = local_number(move)
+        title = self.tr("{0}, of another picture").format(number) if number else move.name
+        return self._entry(move, title, self.tr("The picture is moved along it."))
 
     def _own_entry(self, place: int, move: Move) -> SliderEntry:
         return self._entry(move, move.name, self.own.tip(self.own.state.directions[place]))

@@ -1,5 +1,6 @@
 """The part of Explore's directions in which a person makes, keeps and shares directions."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -134,14 +135,18 @@ class OwnDirectionsTool(QObject):
         menu.addAction(self.tr("&Picture on screen"), partial(self.state.add_picture, group))
         menu.addAction(self.tr("Image &files…"), partial(self._ask_pictures, group))
         menu.addAction(self.tr("A f&older of images…"), partial(self._ask_folder, group))
-        self._add_recipes(menu, self.tr("All {0} &samples of the strip"), samples, group)
-        self._add_recipes(menu, self.tr("All {0} pictures of the &tray"), kept, group)
+        none, one = self.tr("No &samples yet"), self.tr("The &sample below the picture")
+        self._add_recipes(menu, (none, one, self.tr("All {0} &samples below the picture")), samples, group)
+        none, one = self.tr("No pictures of this model in the &tray"), self.tr("The picture in the &tray")
+        self._add_recipes(menu, (none, one, self.tr("All {0} pictures in the &tray")), kept, group)
         clear = menu.addAction(self.tr("&Clear group {0}").format(_LETTERS[group]), partial(self.state.clear, group))
         clear.setEnabled(bool(self.state.groups[group]))
         menu.aboutToHide.connect(menu.deleteLater)
         menu.popup(row.mapToGlobal(QPoint(0, row.height())))
 
-    def _add_recipes(self, menu: QMenu, text: str, recipes: list[Recipe] | tuple[Recipe, ...], group: int) -> None:
+    def _add_recipes(self, menu: QMenu, texts: tuple[str, str, str], recipes: Sequence[Recipe], group: int) -> None:
+        """`texts` are said of none, of one, and of several."""
+        text = texts[min(len(recipes), 2)]
         action = menu.addAction(text.format(len(recipes)), partial(self.state.add, group, tuple(recipes)))
         action.setEnabled(bool(recipes))
 

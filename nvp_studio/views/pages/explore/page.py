@@ -293,7 +293,7 @@ class ExplorePage(Page):
 
     def _on_sheet_changed(self, sheet: Sheet) -> None:
         tips = tuple(
-            self.tr("Seed {0}: {1} bits/dim").format(recipe.base.seed, f"{score:.3f}")
+            self.tr("Sample {0}: {1} bits/dim").format(recipe.base.seed, f"{score:.3f}")
             for recipe, score in zip(sheet.recipes, sheet.bits_per_dim, strict=True)
             if isinstance(recipe.base, Seed)
         )
@@ -308,18 +308,16 @@ class ExplorePage(Page):
 
     def _show_caption(self) -> None:
         if self.state.busy or self.animation.caption():
-            self.pictures.caption.setText(
-                self.tr("Reading the image…") if self.state.busy else self.animation.caption()
-            )
+            self.pictures.show_caption(self.tr("Reading the image…") if self.state.busy else self.animation.caption())
             return
         if self.compare.held:
-            self.pictures.caption.setText(self.tr("Before: {0}").format(self.compare.text))
+            self.pictures.show_caption(self.tr("Before: {0}").format(self.compare.text))
             return
         names = self.state.model.direction_names if self.state.model is not None else ()
         recipe = self.state.recipe
         changed, moved = changed_text(recipe, self.state.scales), moved_text(self.state.moved, names, recipe.moves)
         parts = [self.follow.text, *(self.state.notes or (base_text(recipe.base),)), changed, moved]
-        self.pictures.caption.setText(SEPARATOR.join(part for part in parts if part) or " ")
+        self.pictures.show_caption(SEPARATOR.join(part for part in parts if part) or " ")
 
     def _show_readiness(self) -> None:
         engine = self.context.engine

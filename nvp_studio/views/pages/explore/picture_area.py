@@ -1,6 +1,7 @@
 """The picture on Explore, large, and the line below it."""
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from nvp_studio.views.context import WindowContext
@@ -29,10 +30,23 @@ class PictureArea(QWidget):
         row.addWidget(self.view, 1)
         column.addLayout(row, 1)
         row = hbox()
-        self.caption = ElidedLabel(" ", role="dim")
+        self.caption = ElidedLabel(" ", role="dim", lines=2)
         row.addWidget(self.caption, 1)
-        row.addWidget(ImageStatus(self.original_view, self.view))
+        row.addWidget(ImageStatus(self.original_view, self.view), 0, Qt.AlignmentFlag.AlignTop)
         column.addLayout(row)
+
+    def show_caption(self, text: str) -> None:
+        """Say below the picture what it is, in two lines where one is too short."""
+        self.caption.setText(text)
+        self._fit_caption()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_caption()
+
+    def _fit_caption(self) -> None:
+        """Give the caption its height without a pixel told beside it, or the picture would move under the mouse."""
+        self.caption.setFixedHeight(self.caption.heightForWidth(self.width()))
 
     def zoom(self, step: int) -> None:
         """Show the picture larger (1) or smaller (-1), or (0) all of it."""

@@ -7,10 +7,12 @@ from pathlib import PurePath
 from PySide6.QtCore import QCoreApplication
 
 from nvp_studio.recipe import Base, Blend, Corners, Image, Move, Recipe, Seed
+from nvp_studio.state.directions import move_title
 from nvp_studio.state.mixture import base_title
+from nvp_studio.text import figure
 from nvp_studio.views.widgets.latent_panel import scale_name
 
-_NAMED = 3
+_NAMED = 2
 """How many directions are named, those that moved farthest."""
 _tr = partial(QCoreApplication.translate, "PictureText")
 
@@ -19,7 +21,7 @@ def base_text(base: Base) -> str:
     """What a picture is made from, with a capital letter, but for the name of a file."""
     match base:
         case Seed(seed=seed):
-            return _tr("Sample of seed {0}").format(seed)
+            return _tr("Sample {0}").format(seed)
         case Image(name=name):
             return name if PurePath(name).suffix else _with_capital(name)
         case Blend(a=a, b=b, share=share):
@@ -50,7 +52,7 @@ def changed_text(recipe: Recipe, scales: int) -> str:
 
 
 def moved_text(moved: Mapping[int, float], names: Sequence[str], moves: Sequence[Move] = ()) -> str:
-    """The directions that moved farthest and how far, such as "Moved glasses by +1.80, direction 7 by -1.50 and 9
+    """The directions that moved farthest and how far, such as "Moved glasses by +1.80, direction 7 by −1.50 and 9
     more"; `moves` are those along other directions than the model's.
     """
     titles = [
@@ -58,11 +60,11 @@ def moved_text(moved: Mapping[int, float], names: Sequence[str], moves: Sequence
         for one, offset in moved.items()
         if one < len(names)
     ]
-    titles += [(move.name, move.offset) for move in moves if move.offset]
+    titles += [(move_title(move), move.offset) for move in moves if move.offset]
     if not titles:
         return ""
     farthest = sorted(titles, key=lambda title: -abs(title[1]))[:_NAMED]
-    parts = [_tr("{0} by {1}").format(name, f"{offset:+.2f}".replace("-", "\u2212")) for name, offset in farthest]
+    parts = [_tr("{0} by {1}").format(name, figure(offset, "+.2f")) for name, offset in farthest]
     rest = len(titles) - len(parts)
     text = _tr("Moved {0}").format(", ".join(parts))
     return text + (_tr(" and {0} more").format(rest) if rest else "")
@@ -70,7 +72,7 @@ def moved_text(moved: Mapping[int, float], names: Sequence[str], moves: Sequence
 
 def count_text(moved: int, by_scale: Sequence[float], at_ends: Sequence[str] = ()) -> str:
     """How many directions moved, and how many of them to the end of their sliders, or else the scale that most of it
-    lies in, such as "12 moved, 64 % coarse".
+    lies in, such as "12 moved, most in Coarse".
     """
     if not moved:
         return ""
@@ -82,8 +84,7 @@ def count_text(moved: int, by_scale: Sequence[float], at_ends: Sequence[str] = (
     if len(by_scale) < 2:
         return text
     most = max(range(len(by_scale)), key=lambda scale: by_scale[scale])
-    name = scale_name(most, len(by_scale)).lower()
-    return _tr("{0}, {1} % {2}").format(text, f"{100 * by_scale[most]:.0f}", name)
+    return _tr("{0}, most in {1}").format(text, scale_name(most, len(by_scale)))
 
 
 def ends_text(at_ends: Sequence[str]) -> str:
@@ -93,7 +94,7 @@ def ends_text(at_ends: Sequence[str]) -> str:
     names = ", ".join(at_ends[:_NAMED])
     rest = len(at_ends) - _NAMED
     names += _tr(" and {0} more").format(rest) if rest > 0 else ""
-    return _tr("At the end: {0}; nearly no training image is as far out").format(names)
+    return _tr("At the end of the slider, beyond nearly all training images: {0}.").format(names)
 
 
 def scales_text(by_scale: Sequence[float], at_ends: Sequence[str] = ()) -> str:

@@ -8,7 +8,7 @@ from nvp_studio.image_batch import ImageBatch
 from nvp_studio.state.explore import ExploreState
 from nvp_studio.state.qimages import qimage
 from nvp_studio.state.redraw import RedrawState
-from nvp_studio.text import grouped_number
+from nvp_studio.text import figure, grouped_number
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
 from nvp_studio.views.widgets.image_view import ImageView
@@ -74,7 +74,7 @@ class RedrawTool(QObject):
             return self.tr("Step {0} of {1}").format(*state.progress), ""
         if result is not None:
             scores = self.tr("{0} bits/dim before, {1} now ({2})").format(
-                f"{result.before:.3f}", f"{result.after:.3f}", f"{result.after - result.before:+.3f}"
+                f"{result.before:.3f}", f"{result.after:.3f}", figure(result.after - result.before, "+.3f")
             )
             accepted = self.tr("{0} % of the last steps accepted").format(f"{100 * result.accepted:.0f}")
             tip = self.tr(

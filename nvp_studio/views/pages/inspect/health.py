@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
 from nvp_studio.explore.health_report import Health, LayerHealth
 from nvp_studio.state.health import HealthState
 from nvp_studio.state.inspect import InspectState
+from nvp_studio.text import figure
 from nvp_studio.views.dialogs import Dialog
 from nvp_studio.views.theme import SPACE, colors, pixmap, theme
 from nvp_studio.views.widgets.inputs import ComboBox
@@ -168,18 +169,18 @@ class HealthDialog(Dialog):
 
 
 def _figures(layer: LayerHealth) -> tuple[str, ...]:
-    slopes = "" if layer.slope_low is None else f"{layer.slope_low:.3g} to {layer.slope_high:.3g}"
+    ends = [figure(value, ".3g") for value in (layer.slope_low, layer.slope_high) if value is not None]
     return (
         layer.layer,
-        f"{layer.mean:.3g}",
-        f"{layer.deviation:.3g}",
-        f"{layer.largest:.3g}",
-        slopes,
+        figure(layer.mean, ".3g"),
+        figure(layer.deviation, ".3g"),
+        figure(layer.largest, ".3g"),
+        " to ".join(ends),
         _share(layer.saturated),
         _share(layer.outside),
-        "" if layer.condition is None else f"{layer.condition:.3g}",
+        "" if layer.condition is None else figure(layer.condition, ".3g"),
         _share(layer.dead_channels),
-        "" if layer.inverse_error is None else f"{layer.inverse_error:.2g}",
+        "" if layer.inverse_error is None else figure(layer.inverse_error, ".2g"),
     )
 
 

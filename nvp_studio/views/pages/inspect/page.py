@@ -13,6 +13,7 @@ from nvp_studio.state.inspect import InspectState
 from nvp_studio.state.ledger_model import DIGITS
 from nvp_studio.state.paths import image_filter, is_image_file
 from nvp_studio.state.receptive import ReceptiveState
+from nvp_studio.text import figure
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
@@ -208,7 +209,9 @@ class InspectPage(Page):
         if state.second.inspection is not None:
             other = round(state.second.inspection.ledger.bits_per_dim, DIGITS)
             change = other - round(inspection.ledger.bits_per_dim, DIGITS)
-            compared = self.tr("second picture: {0} ({1})").format(f"{other:.{DIGITS}f}", f"{change:+.{DIGITS}f}")
+            compared = self.tr("second picture: {0} ({1})").format(
+                f"{other:.{DIGITS}f}", figure(change, f"+.{DIGITS}f")
+            )
             text += SEPARATOR + compared
         if state.baseline.busy:
             done, all_ = (f"{number:,}" for number in (state.baseline.done, state.baseline.total))

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QLayout, QWidget
 from nvp_studio.explore.inspected import SCALE_RANGE, SHIFT_RANGE, Aspect, InspectedStage
 from nvp_studio.state.inspect import InspectState
 from nvp_studio.state.inspected_picture import InspectedPicture
+from nvp_studio.text import figure
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.cell_curve import CellCurve, cells_text
 from nvp_studio.views.widgets.image_status import ImageStatus
@@ -146,12 +147,12 @@ class StageArea(QWidget):
         if aspect == "mask":
             return mask
         if aspect == "log-derivatives":
-            return black_to_white.format(f"{-SCALE_RANGE:g}", f"{SCALE_RANGE:g}")
+            return black_to_white.format(figure(-SCALE_RANGE), f"{SCALE_RANGE:g}")
         if aspect == "shifts":
-            return black_to_white.format(f"{-SHIFT_RANGE:g}", f"{SHIFT_RANGE:g}")
-        text = black_to_white.format(f"{stage.low:g}", f"{stage.high:g}")
+            return black_to_white.format(figure(-SHIFT_RANGE), f"{SHIFT_RANGE:g}")
+        text = black_to_white.format(figure(stage.low), figure(stage.high))
         figures = self.tr("mean {0}, deviation {1}, from {2} to {3}")
-        values = (f"{value:.3g}" for value in (stage.mean, stage.deviation, stage.least, stage.most))
+        values = (figure(value, ".3g") for value in (stage.mean, stage.deviation, stage.least, stage.most))
         parts = [text, figures.format(*values)]
         if self._state.inspection is not None and self._state.inspection.step > 1:
             parts.append(self.tr("every {0}th pixel").format(self._state.inspection.step))

@@ -12,6 +12,7 @@ from nvp_studio.lab.code import FILE_NAME, python_code
 from nvp_studio.lab.film import Frame, film_suffixes, write_film
 from nvp_studio.lab.settings import file_content
 from nvp_studio.state.lab import LabState, Shot
+from nvp_studio.text import figure
 from nvp_studio.views import notify
 from nvp_studio.views.file_writing import write_file, write_in_thread
 from nvp_studio.views.page import Page
@@ -158,7 +159,7 @@ class LabExports(QObject):
                 (DATA_HALF, Scene(dots=[(data, c.dim), (shot.samples.array(), c.accent)])),
                 (DATA_HALF, Scene(heat=heat_image(density)[0])),
             ]
-            return _frame(caption.format(f"{shot.steps:,}", f"{shot.loss:.3f}"), scenes)
+            return _frame(caption.format(f"{shot.steps:,}", figure(shot.loss, ".3f")), scenes)
 
         return map(draw, shots)
 

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QStackedWidget, QWidget
 from nvp_studio.lab.likelihood import log_likelihood
 from nvp_studio.state.bent_map import Bent, BentMap
 from nvp_studio.state.gaussian_fit import SHOWN_NATS, Fitted, GaussianFit
+from nvp_studio.text import figure
 from nvp_studio.views.page import Page
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import ActionButton
@@ -216,8 +217,8 @@ def _beside(view: QWidget, pad: QWidget, side: QWidget) -> QWidget:
 
 
 def _texts(*values: float) -> list[str]:
-    return [f"{value:.2f}".replace("-", "−") for value in values]
+    return [figure(value, ".2f") for value in values]
 
 
 def _likelihood_text(log_value: float) -> str:
-    return f"log L = {log_value:.3f},  L = {math.exp(max(log_value, -700.0)):.3g}".replace("-", "−")
+    return f"log L = {figure(log_value, '.3f')},  L = {figure(math.exp(max(log_value, -700.0)), '.3g')}"

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QWidget
 from nvp_studio.state.lab import NO_POINTS, LabState, Pace
 from nvp_studio.state.paths import image_filter, is_image_file
 from nvp_studio.views import notify
+from nvp_studio.views.actions import set_hindrance
 from nvp_studio.views.page import Page
 from nvp_studio.views.pages.lab.exports import KEYS, LabExports
 from nvp_studio.views.pages.lab.settings_panel import SettingsPanel
@@ -51,7 +52,7 @@ class TwoDimensions(QWidget):
     def _add_actions(self) -> None:
         add = partial(self.page.context.registry.add, page=self.page)
         tip = self.tr("Train, with a view ten times a second; pause")
-        add("lab.play", self.tr("&Train"), partial(self._toggle, "playing"), "X", "play", tip=tip, separator=True)
+        add("lab.play", self.tr("&Train"), self._toggle_training, "X", "play", tip=tip, separator=True)
         tip = self.tr("Train four steps a second")
         add(
             "lab.slow",
@@ -148,10 +149,11 @@ class TwoDimensions(QWidget):
         state = self.state
         built = state.built is not None
         for key in ("play", "slow", "step", "layers", "noise"):
-            self._action(key).setEnabled(built)
-        playing = state.pace == "playing"
-        self._action("play").setText(self.tr("Pause &training") if playing else self.tr("&Train"))
-        self._action("play").setIconText(self.tr("Pause") if playing else self.tr("Train"))
+            self._action(key).setEnabled(built or (key in ("play", "slow") and state.building))
+            set_hindrance(self._action(key), "" if built else self._why_not())
+        paused = state.pace == "paused"
+        self._action("play").setText(self.tr("&Train") if paused else self.tr("Pause &training"))
+        self._action("play").setIconText(self.tr("Train") if paused else self.tr("Pause"))
         self._action("slow").setChecked(state.pace == "slow")
         self._action("noise").setChecked(state.from_noise)
         self._action("clear").setEnabled(state.settings.data == "points" and len(state.points) > 0)
@@ -159,6 +161,12 @@ class TwoDimensions(QWidget):
             self._action("draw").setChecked(True)
             self._set_drawing()
         self.views.show_state(self._describe_empty())
+
+    def _why_not(self) -> str:
+        """Why nothing can be trained now, as a phrase."""
+        if self.state.settings.data == "points" and not len(self.state.points):
+            return self.tr("needs points to train on: draw some")
+        return self.tr("the experiment is on its way") if self.state.building else ""
 
     def _describe_empty(self) -> str:
         state = self.state
@@ -168,10 +176,16 @@ class TwoDimensions(QWidget):
             return state.problem
         if state.built is None:
             ready = state.engine.explorer.state == "ready"
-            return self.tr("The experiment is on its way…") if ready else state.engine.status
+            wanted = self.tr("The experiment is on its way, and is trained then…")
+            text = self.tr("The experiment is on its way…") if state.pace == "paused" else wanted
+            return text if ready else state.engine.status
         return ""
 
     # Actions of a person
+
+    def _toggle_training(self) -> None:
+        """Pause what goes on, at whatever pace, or train."""
+        self._toggle("playing" if self.state.pace == "paused" else self.state.pace)
 
     def _toggle(self, pace: Pace) -> None:
         self.state.set_pace("paused" if self.state.pace == pace else pace)

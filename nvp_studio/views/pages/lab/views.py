@@ -6,6 +6,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QSlider, QWidget
 
 from nvp_studio.state.lab import Floats, LabState
+from nvp_studio.text import figure
 from nvp_studio.views.actions import ActionRegistry
 from nvp_studio.views.theme import SPACE, colors, theme
 from nvp_studio.views.widgets.action_button import ActionButton
@@ -145,7 +146,7 @@ class LabViews(QWidget):
         if state.losses:
             recent = state.losses[-100:]
             finite = [loss for loss in recent if np.isfinite(loss)]
-            parts = [self.tr("Loss: {0} nats").format(f"{sum(finite) / max(1, len(finite)):.3f}")]
+            parts = [self.tr("Loss: {0} nats").format(figure(sum(finite) / max(1, len(finite)), ".3f"))]
             if len(finite) < len(recent):
                 text = self.tr("{0} of the last {1} steps had no finite loss and changed nothing")
                 parts = [text.format(len(recent) - len(finite), len(recent))]
@@ -232,8 +233,12 @@ class LabViews(QWidget):
             self._write_density(float(x), float(y), log_p)
 
     def _write_density(self, x: float, y: float, log_p: float) -> None:
-        parts = (f"p {np.exp(log_p):.4g}", f"log p {log_p:.3f}", f"({x:.2f}, {y:.2f})")
-        self.density_line.setText(SEPARATOR.join(parts).replace("-", "\u2212"))
+        parts = (
+            f"p {figure(np.exp(log_p), '.4g')}",
+            f"log p {figure(log_p, '.3f')}",
+            f"({figure(x, '.2f')}, {figure(y, '.2f')})",
+        )
+        self.density_line.setText(SEPARATOR.join(parts))
 
     def _on_pointed(self, place: tuple[float, float] | None) -> None:
         if place is not None:

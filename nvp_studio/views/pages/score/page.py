@@ -7,6 +7,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QProgressBar, QSizePolicy, QStackedLayout, QWidget
 
 from nvp_studio.image_batch import ImageBatch
+from nvp_studio.score_row import VERDICTS
 from nvp_studio.state.paths import is_archive, is_image_file
 from nvp_studio.state.references import OWN
 from nvp_studio.state.score_columns import optional_columns
@@ -328,12 +329,13 @@ class ScorePage(Page):
         self._show_placeholder()
         self._choose()
         self.filters.show_labels(rows.labels())
-        unusual = int((rows.verdicts > 0).sum())
+        unusual, far = (int((rows.verdicts == VERDICTS.index(verdict)).sum()) for verdict in VERDICTS[1:])
         parts = []
         if rows.rowCount() != rows.total:
             parts.append(self.tr("{0} of {1} shown").format(f"{rows.rowCount():,}", f"{rows.total:,}"))
         if self.state.reference is not None:
             parts.append(self.tr("{0} unusual").format(f"{unusual:,}"))
+            parts.append(self.tr("{0} far outside").format(f"{far:,}"))
         self.shown_label.setText("   ".join(parts))
         self.actions_of_files.update()
 

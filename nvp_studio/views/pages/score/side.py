@@ -10,6 +10,7 @@ from nvp_studio.state.evidence import EvidenceState
 from nvp_studio.state.qimages import qimage
 from nvp_studio.state.score_columns import verdict_text
 from nvp_studio.state.scoring import ScoreState
+from nvp_studio.text import figure
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import ActionButton
 from nvp_studio.views.widgets.histogram import Histogram
@@ -170,7 +171,7 @@ class ScoreSide(QWidget):
         if not file.verdict or file.p_value is None:
             return ""
         said = verdict_text(file.verdict)
-        text = self.tr("{0}, p = {1}").format(said[:1].upper() + said[1:], f"{file.p_value:.2g}")
+        text = self.tr("{0}, p = {1}").format(said[:1].upper() + said[1:], figure(file.p_value, ".2g"))
         return f"{text}: {'; '.join(file.reasons)}" if file.reasons else text
 
     def _show_layer(self) -> None:
@@ -200,7 +201,7 @@ class ScoreSide(QWidget):
         """Say what the picture beside the bits is, or its value under the pointer."""
         value, shown = self.slope.told_bits(), self.slope.map
         text = self.tr("Gradient")
-        self.slope_value.setText(text if value is None else self.tr("{0} nats/level").format(f"{value:.3g}"))
+        self.slope_value.setText(text if value is None else self.tr("{0} nats/level").format(figure(value, ".3g")))
         if shown is not None:
             tip = self.tr("How much log p changes with a pixel: {0} to {1} nats per grey level")
-            self.slope_value.tip = tip.format(f"{shown.low:.3g}", f"{shown.high:.3g}")
+            self.slope_value.tip = tip.format(figure(shown.low, ".3g"), figure(shown.high, ".3g"))
