@@ -313,7 +313,7 @@ class AnimationState(QObject):
             case AnimationSaved(path=path):
                 self.saved.emit(path)
             case Failed(reason=reason):
-                self.explore.failed.emit(reason)
+                self.explore.lost.emit(reason)
         self._set_progress((0, 0))
 
     def _on_read(self, path: Path, otherwise: Otherwise, answer: Answer | WorkerLost) -> None:

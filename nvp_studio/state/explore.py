@@ -39,6 +39,8 @@ class ExploreState(EditedRecipe):
     picture_outdated = Signal()
     """Another model is open: the picture that is shown, and its score, are of the one before."""
     failed = Signal(str)
+    lost = Signal(str)
+    """Why something that was to be kept could not be written, or read again."""
     told = Signal(str)
     """What a person should know of what was just done."""
     saved = Signal(str)
@@ -53,6 +55,8 @@ class ExploreState(EditedRecipe):
         self.picture_recipe: Recipe | None = None
         self.bits_per_dim: float | None = None
         """Of the picture shown; None until it is scored."""
+        self.undrawable: Recipe | None = None
+        """The last recipe that could not be drawn."""
         self.notes: tuple[str, ...] = ()
         """What was done to the opened image, in short texts."""
         self.went_on = False
@@ -165,6 +169,7 @@ class ExploreState(EditedRecipe):
                 self._set_score(score)
             case Failed(reason=reason):
                 self._on_render_failed(recipe)
+                self.undrawable = recipe
                 self.failed.emit(reason)
 
     def _on_model_compiled(self) -> None:
@@ -215,7 +220,7 @@ class ExploreState(EditedRecipe):
             case PictureSaved(path=path):
                 self.saved.emit(path)
             case Failed(reason=reason):
-                self.failed.emit(reason)
+                self.lost.emit(reason)
 
     def _on_render_failed(self, recipe: Recipe) -> None:
         """The picture before stays; if the failed request replaced that of its score, ask for the score again."""

@@ -234,7 +234,7 @@ class OwnDirectionsState(QObject):
             write_directions(self._path, directions)
             self.directions = directions
         except (OSError, ValueError) as error:
-            self.explore.failed.emit(self.tr("The directions cannot be written: {0}").format(error_line(error)))
+            self.explore.lost.emit(self.tr("The directions cannot be written: {0}").format(error_line(error)))
         self.changed.emit()
 
     def _on_model_opened(self) -> None:
@@ -252,7 +252,7 @@ class OwnDirectionsState(QObject):
             except (OSError, ValueError) as error:
                 self._damaged = True
                 text = self.tr("Your own directions cannot be read: {0}").format(error_line(error))
-                self.explore.failed.emit(text)
+                self.explore.lost.emit(text)
         self.changed.emit()
         self.pictures_changed.emit()
 

@@ -93,7 +93,7 @@ class SessionState(QObject):
             try:
                 write_session(self._path, replace(session, animation=None))  # which has a file of its own
             except OSError as error:
-                self.failed.emit(self.tr("The session cannot be kept: {0}").format(error_line(error)))
+                self._explore.lost.emit(self.tr("The session cannot be kept: {0}").format(error_line(error)))
 
     def open(self, path: Path) -> None:
         """Restore a session from a file, after its model was opened where another one is open."""
@@ -148,7 +148,7 @@ class SessionState(QObject):
         except FileNotFoundError:
             return
         except (OSError, ValueError) as error:
-            self.failed.emit(self.tr("The last session cannot be read: {0}").format(error_line(error)))
+            self._explore.lost.emit(self.tr("The last session cannot be read: {0}").format(error_line(error)))
             return
         if model is None or explore.undo.count():
             return

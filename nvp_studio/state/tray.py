@@ -151,7 +151,7 @@ class TrayState(QObject):
                 self.problem = ""
             write_tray(self._path, pictures)
         except OSError as error:
-            self.failed.emit(self.tr("The tray cannot be written: {0}").format(error_line(error)))
+            self.explore.lost.emit(self.tr("The tray cannot be written: {0}").format(error_line(error)))
         self.changed.emit()
 
 

@@ -30,7 +30,7 @@ def _needs() -> dict[str, str]:
         "lab.maximum": _tr("needs two different points in the likelihood of Lab"),
         "edit.undo": _tr("nothing was done on this page that could be undone"),
         "edit.redo": _tr("nothing was undone on this page"),
-        "explore.repeat-randomize": _tr("no random directions were drawn yet for this model"),
+        "explore.repeat-randomize": _tr("needs random directions (D) that were drawn, and the trained size"),
         **{f"explore.redraw-{scale}": _tr("needs an open model with so many scales") for scale in range(1, 7)},
         "explore.paint-redraw": _tr("needs an open model, a painted region, and a picture of the trained size"),
         "explore.follow": _tr("only while a run is trained on this machine"),

@@ -19,6 +19,7 @@ class EngineNotifications(QObject):
         engine.crashed.connect(self._on_crashed)
         engine.hung.connect(self._on_hung)
         engine.model_failed.connect(self._on_model_failed)
+        engine.model_opened.connect(lambda: notify.settle("model"))
         engine.explorer.state_changed.connect(self._on_explorer_state_changed)
 
     def _on_crashed(self, report: CrashReport) -> None:
@@ -65,4 +66,4 @@ class EngineNotifications(QObject):
         text = self.tr("Cannot open {0}: {1}").format(name, reason)
         if path and reason.startswith(path):
             text = name + reason.removeprefix(path)  # it begins with the file already; its folder is no news
-        notify.error(text, topic="model")
+        notify.refuse(text, topic="model")

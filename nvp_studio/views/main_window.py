@@ -6,7 +6,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 from PySide6.QtCore import QByteArray, QCoreApplication, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QDropEvent, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QCloseEvent, QDropEvent, QKeyEvent, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QMainWindow, QStackedWidget, QWidget
 
 from nvp_studio.state.engine import Engine
@@ -15,6 +15,7 @@ from nvp_studio.state.settings import SettingsStore
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.engine_notifications import EngineNotifications
 from nvp_studio.views.importer import Importer
+from nvp_studio.views.key_reasons import tell_reason
 from nvp_studio.views.lessons.lessons import Lessons
 from nvp_studio.views.lost_focus import FocusKeeper
 from nvp_studio.views.menus import MnemonicMenu
@@ -164,6 +165,11 @@ class MainWindow(QMainWindow):
         self._rail.mark(key)
         page.setFocus(Qt.FocusReason.OtherFocusReason)
         page.activated()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Nothing took the key: it may be that of an action which is not possible now."""
+        if not tell_reason(self.registry, event):
+            super().keyPressEvent(event)
 
     def open_in_explore(self, paths: list[Path]) -> None:
         """Show models or images on Explore."""

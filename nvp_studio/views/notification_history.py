@@ -80,7 +80,8 @@ class NotificationHistory(QObject):
         self.changed.emit()
 
     def _add(self, notification: Notification) -> None:
-        new = PastMessage(notification, notification.text, datetime.now(), notification.level in ("info", "success"))
+        needs_none = notification.passing or notification.level in ("info", "success")
+        new = PastMessage(notification, notification.text, datetime.now(), needs_none)
         for message in self._of_subject(notification.subject):
             message.settled = True
             if (message.sent.level, message.text) == (notification.level, notification.text):

@@ -1,8 +1,9 @@
 """Messages to the person at the window. Any module may send one, from any thread; the open window shows it.
 
 The levels `info`, `success`, `warning` and `error` differ in icon, in colour and in how long a message stays. An error
-stays until closed, and so does a message with a button, except a success. All of them are kept in a list
-(`notification_history`), where those that are gone can be read.
+stays until closed, and so does a message with a button, except a success. A refusal (`refuse`) is an error by which
+nothing was lost: it goes after a time, or when the next action of the same topic succeeds (`settle`). All of them are
+kept in a list (`notification_history`), where those that are gone can be read.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,6 +31,8 @@ class Notification:
     """Text for the button *Copy report*; without it there is no such button."""
     harmful: bool = False
     """Whether its buttons can lose something: then none of them is the one that is recommended."""
+    passing: bool = False
+    """Whether it is a refusal: an error by which nothing was lost."""
 
     @property
     def subject(self) -> str:
@@ -44,6 +47,8 @@ class NotificationChannel(QObject):
     """`Notification`."""
     withdrawn = Signal(str)
     """The topic whose message is to disappear."""
+    settled = Signal(str)
+    """The topic whose message is to disappear if it is a refusal."""
     reworded = Signal(str, str)
     """(topic, text): new text for the message of a topic, if it is still shown."""
     read = Signal(object)
@@ -82,6 +87,16 @@ warning = partial(send, "warning")
 """Show something that may need attention."""
 error = partial(send, "error")
 """Show that something failed."""
+
+
+def refuse(text: str, *, topic: str) -> None:
+    """Show why something was not done, where nothing was lost by it."""
+    channel.sent.emit(Notification("error", text, topic, passing=True))
+
+
+def settle(topic: str) -> None:
+    """Remove the refusal of a topic, of which something has succeeded since."""
+    channel.settled.emit(topic)
 
 
 def withdraw(topic: str) -> None:

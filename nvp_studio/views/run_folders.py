@@ -37,7 +37,7 @@ def ask_data(context: WindowContext, folder: str) -> str:
     try:
         recorded = read_record(Path(folder), for_training=False).config.data
     except RunError as error:
-        notify.error(str(error), topic="run")
+        notify.refuse(str(error), topic="run")
         return ""
     if Path(recorded).suffix.lower() not in _DATA_FILES and not Path(recorded).is_file():
         chosen = context.ask_folder("data", _tr("The folder with the data of {0}").format(name))
@@ -59,7 +59,7 @@ def discard(folders: Sequence[str], undo: UndoOffer, changed: Changed) -> None:
         try:
             moved.append((discard_run(folder), folder))
         except RunError as error:
-            notify.error(str(error), topic=f"{topic}-trouble")
+            notify.refuse(str(error), topic=f"{topic}-trouble")
     if not moved:
         return
     place, folder = moved[0]
@@ -79,7 +79,7 @@ def put_back(moved: Sequence[tuple[Path, Path]], topic: str, changed: Changed) -
             restore_run(place, folder)
             back.append(folder)
         except RunError as error:
-            notify.error(str(error), topic=f"{topic}-trouble")
+            notify.refuse(str(error), topic=f"{topic}-trouble")
     if back:
         changed(str(back[0]))
     return len(back) == len(moved)

@@ -11,6 +11,7 @@ from nvp_studio.state.settings import SettingsStore
 from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.main_window import page_entries
+from nvp_studio.views.widgets import notification_stack
 from nvp_studio.views.widgets.notification_stack import NotificationStack
 from tests.qt import Bot
 
@@ -38,6 +39,28 @@ def test_a_message_is_reworded_while_it_is_shown_and_gone_once_withdrawn(stack: 
     notify.withdraw("copy")
     notify.reword("copy", "3 of 9")
     assert stack.shown == []
+
+
+def test_a_refusal_goes_when_its_place_succeeds_and_a_failure_stays(stack: NotificationStack) -> None:
+    notify.refuse("not now", topic="explore")
+    notify.refuse("not here", topic="map")
+    notify.settle("explore")
+    assert [one.text for one in stack.shown] == ["not here"]
+    notify.error("not written", topic="explore")
+    notify.settle("explore")
+    assert [one.text for one in stack.shown] == ["not here", "not written"]
+    notify.success("written", topic="explore")
+    assert [one.text for one in stack.shown] == ["not here", "written"]
+
+
+def test_a_refusal_goes_by_itself_and_a_failure_does_not(
+    stack: NotificationStack, qtbot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_REFUSAL_MILLISECONDS", "_MILLISECONDS_A_CHARACTER"):
+        monkeypatch.setattr(notification_stack, name, 1)
+    notify.error("not written")
+    notify.refuse("not now", topic="explore")
+    qtbot.waitUntil(lambda: [one.text for one in stack.shown] == ["not written"])
 
 
 def test_a_message_without_a_window_is_no_error(qtbot: Bot) -> None:

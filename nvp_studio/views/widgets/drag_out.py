@@ -71,7 +71,7 @@ class DragOut(QObject):
             path = folder / f"{picture.stem}.png"
             path.write_bytes(png_bytes(large, picture.recipe))
         except OSError as error:
-            notify.error(self.tr("The picture cannot be dragged out: {0}").format(error_line(error)), topic="explore")
+            notify.refuse(self.tr("The picture cannot be dragged out: {0}").format(error_line(error)), topic="explore")
             return None
         return path
 

@@ -13,6 +13,7 @@ from nvp_studio.views.widgets.labels import TextLabel
 from nvp_studio.views.widgets.layout import hbox, paragraph, vbox
 
 _LIFETIME_MILLISECONDS = {"info": 5000, "success": 5000, "warning": 12_000}
+_REFUSAL_MILLISECONDS = 12_000
 _MILLISECONDS_A_CHARACTER = 60
 """Long texts stay as long as it takes to read them."""
 _SUCCESS_WITH_ACTION_MILLISECONDS = 30_000
@@ -38,6 +39,7 @@ class NotificationStack(QWidget):
         self._column = vbox(self, spacing=SPACE // 2, margins=(2 * SPACE, 0, 2 * SPACE, SPACE))
         channel.sent.connect(self._add)
         channel.withdrawn.connect(self._withdraw)
+        channel.settled.connect(self._settle)
         channel.reworded.connect(self._reword)
         channel.used.connect(self._on_used)
         self.hide()
@@ -67,6 +69,11 @@ class NotificationStack(QWidget):
     def _withdraw(self, topic: str) -> None:
         for bar in self._of_topic(topic):
             self._remove(bar)
+
+    def _settle(self, topic: str) -> None:
+        for bar in self._of_topic(topic):
+            if bar.sent.passing:
+                self._remove(bar)
 
     def _reword(self, topic: str, text: str) -> None:
         """Change the text in place, so that a button which is pressed at that moment stays pressed."""
@@ -120,6 +127,8 @@ class _Bar(QFrame):
         self._colour()
         theme().changed.connect(self._colour)
         lifetime = _LIFETIME_MILLISECONDS.get(notification.level)
+        if notification.passing:
+            lifetime = _REFUSAL_MILLISECONDS
         if notification.actions:
             lifetime = _SUCCESS_WITH_ACTION_MILLISECONDS if notification.level == "success" else None
         if lifetime is not None:

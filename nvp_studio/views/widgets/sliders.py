@@ -267,7 +267,8 @@ class SliderRow(QWidget):
             return
         self.value = value
         with QSignalBlocker(self.slider):
-            self.slider.setValue(round(value * STEPS_PER_UNIT))
+            shown = max(-_MAX_TYPED, min(value, _MAX_TYPED))  # a recipe of a file may hold any number
+            self.slider.setValue(round(shown * STEPS_PER_UNIT))
         self._write()
 
     def show_locked(self, locked: bool) -> None:

@@ -63,6 +63,7 @@ class DirectionsTool(QObject):
         possible = ready and self._explore.recipe.enlarged == 1
         self._find.setEnabled(possible and not state.running)
         self._registry["explore.randomize"].setEnabled(possible)
+        self._registry["explore.repeat-randomize"].setEnabled(possible and bool(self._explore.drawn))
         self._cancel.setEnabled(state.running)
         self._latents.show_entries(self._explore.recipe.locked, self._panel.search.text(), self._order)
         found = len(state.found.moves) if state.found is not None else 0
@@ -125,6 +126,8 @@ class DirectionsTool(QObject):
             if row.slider is focused:
                 direction = self.direction(index)
                 self.state.lock(direction, not self._locked(direction))
+                return
+        self._explore.failed.emit(self.tr("Click the slider of a direction first: the one in focus is locked."))
 
     def _locked(self, direction: int | Move) -> bool:
         return direction.locked if isinstance(direction, Move) else direction in self._explore.recipe.locked

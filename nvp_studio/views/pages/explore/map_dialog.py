@@ -133,7 +133,7 @@ class MapDialog(Dialog):
         self.view.marked_changed.connect(lambda _: self._show_status())
         self.view.selection_changed.connect(self._show_status)
         self.state.changed.connect(self._show_state)
-        self.state.failed.connect(lambda reason: notify.error(reason, topic="map"))
+        self.state.failed.connect(lambda reason: notify.refuse(reason, topic="map"))
         self.state.kept.connect(self._on_kept)
 
     def _make(self, data: str | None = None) -> None:

@@ -19,8 +19,6 @@ from nvp_studio.state.scales import ScalesState
 from nvp_studio.state.session import SessionState
 from nvp_studio.state.stored_tray import tray_path
 from nvp_studio.state.tray import TrayState
-from nvp_studio.text import sentence
-from nvp_studio.views import notify
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
 from nvp_studio.views.pages.explore.actions import ExploreActions
@@ -32,6 +30,7 @@ from nvp_studio.views.pages.explore.dragging import Dragging
 from nvp_studio.views.pages.explore.follow_tool import FollowTool
 from nvp_studio.views.pages.explore.larger_tool import LargerTool
 from nvp_studio.views.pages.explore.map_dialog import MapTool
+from nvp_studio.views.pages.explore.messages import ExploreMessages
 from nvp_studio.views.pages.explore.model_bar import ModelBar
 from nvp_studio.views.pages.explore.neighbours_tool import NeighboursTool
 from nvp_studio.views.pages.explore.picture_area import PictureArea
@@ -182,12 +181,7 @@ class ExplorePage(Page):
         state.picture_outdated.connect(self._on_picture_outdated)
         state.samples.outdated.connect(lambda: self.sheet.set_dimmed(True))
         state.notes_changed.connect(self._show_caption)
-        state.failed.connect(self._on_failed)
-        state.told.connect(lambda text: notify.info(text, topic="explore"))
-        self.tray.failed.connect(lambda reason: notify.error(reason, topic="explore"))
-        if self.tray.problem:
-            notify.warning(self.tr("The tray cannot be read: {0}").format(self.tray.problem), topic="tray")
-        state.saved.connect(self._on_saved)
+        ExploreMessages(state, self.tray)
         state.drawn_changed.connect(self._on_drawn_changed)
         self.original.changed.connect(self._on_original_changed)
         self.actions_.tool_shown.connect(self.tools.show_tool)
@@ -335,19 +329,9 @@ class ExplorePage(Page):
         self.directions.show_state()
         self.directions.own.show_state()
         self.animation.show_state()
-        self.context.registry["explore.repeat-randomize"].setEnabled(ready and bool(self.state.drawn))
         self.pictures.view.set_placeholder(self.tr("Drawing the first picture…") if ready else engine.status)
         if engine.model is None:
             self.toolbar.show_model(None)
-
-    def _on_failed(self, reason: str) -> None:
-        notify.error(reason if reason.endswith(".") else sentence(reason), topic="explore")
-
-    def _on_saved(self, path: str) -> None:
-        notify.success(
-            self.tr("Saved {0} with its recipe; drop it here to get it back.").format(Path(path).name),
-            topic="explore",
-        )
 
     # Actions of a person
 

@@ -30,7 +30,7 @@ class SessionTool(QObject):
         add("explore.save-session", text, self._save, "Ctrl+Alt+S", "save", tip=tip, separator=True)
         text, tip = self.tr("Open session…"), self.tr("Open a saved session of Explore; undo leads back from it")
         add("explore.open-session", text, self._ask, "Ctrl+Alt+O", "folder-open", tip=tip)
-        state.failed.connect(lambda reason: notify.error(reason, topic=_TOPIC))
+        state.failed.connect(lambda reason: notify.refuse(reason, topic=_TOPIC))
         state.told.connect(lambda text: notify.warning(text, topic=_TOPIC))
         state.restored.connect(self._on_restored)
 

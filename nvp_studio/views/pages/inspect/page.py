@@ -55,7 +55,9 @@ class InspectPage(Page):
         self._lay_out()
         self.state.changed.connect(self._show)
         self.state.moved.connect(self._show_stage)
-        self.state.failed.connect(lambda reason: notify.error(reason, topic=_TOPIC))
+        self.state.failed.connect(lambda reason: notify.refuse(reason, topic=_TOPIC))
+        for picture in (self.state.first, self.state.second):
+            picture.came.connect(lambda: notify.settle(_TOPIC))
         context.inspect_requested.connect(self._open)
         self._show()
 

@@ -42,7 +42,7 @@ class TwoDimensions(QWidget):
         self._lay_out()
         self.state.changed.connect(self._show)
         self.state.pushed.connect(lambda: self._action("unmark").setEnabled(self.state.probe is not None))
-        self.state.failed.connect(lambda reason: notify.error(reason, topic=TOPIC))
+        self.state.failed.connect(lambda reason: notify.refuse(reason, topic=TOPIC))
         self.state.noted.connect(lambda text: notify.info(text, topic=TOPIC))
         self._action("unmark").setEnabled(False)
         self._show()

@@ -127,7 +127,7 @@ class RunsActions(QObject):
         try:
             record = read_record(Path(run.folder))
         except RunError as error:
-            notify.error(str(error), topic=_TOPIC)
+            notify.refuse(str(error), topic=_TOPIC)
             return
         self._context.page_requested.emit("train")
         self._context.settings_offered.emit(record.config, self._name_of_copy(run))
@@ -166,7 +166,7 @@ class RunsActions(QObject):
         try:
             config = read_record(Path(run.folder)).config
         except RunError as error:
-            notify.error(str(error), topic=_TOPIC)
+            notify.refuse(str(error), topic=_TOPIC)
             return
         self._context.fine_tune_requested.emit(run.folder, config.preset, config.flow)
 
@@ -190,7 +190,7 @@ class RunsActions(QObject):
         try:
             delete_for_good(Path(place))
         except RunError as error:
-            notify.error(str(error), topic=_TOPIC)
+            notify.refuse(str(error), topic=_TOPIC)
             return False
         return True
 

@@ -119,7 +119,7 @@ class DataChoice(QObject):
         try:
             preset = preset_config(choice.name, shape)
         except ValueError as error:
-            notify.error(sentence(error), topic="flow")
+            notify.refuse(sentence(error), topic="flow")
             return
         try:
             flow = choice.flow or preset

@@ -19,7 +19,7 @@ def train_longer(context: WindowContext, run: RunSummary, steps_per_epoch: int |
     try:
         config = read_record(Path(run.folder)).config
     except RunError as error:
-        notify.error(str(error), topic="run")
+        notify.refuse(str(error), topic="run")
         return
     trained = QCoreApplication.translate("Train", "{0} ({1} steps)").format(duration(run.seconds), f"{run.step:,}")
     dialog = TrainLongerDialog(shown_name(Path(run.folder), run.name), trained, config, context.window)

@@ -315,7 +315,7 @@ class TrainPage(Page):
     def run_on(self, host: str, command: str) -> None:
         """Train on `host` from now on, and remember it; empty: on this machine. Not while a run is under way."""
         if self.live.under_way:
-            notify.error(self.tr("A run is under way; stop it first."), topic="run")
+            notify.refuse(self.tr("A run is under way; stop it first."), topic="run")
             return
         self.context.engine.run_on(host, command)
         values = self.context.settings.values

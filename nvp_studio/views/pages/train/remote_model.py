@@ -54,7 +54,7 @@ class RemoteModel(QObject):
         here = host == self._context.engine.trainer_host
         if not here:
             text = self.tr("{0} is on {1}; choose that as the machine to train on first.")
-            notify.error(text.format(name, host or self.tr("this machine")), topic="run")
+            notify.refuse(text.format(name, host or self.tr("this machine")), topic="run")
         return here
 
     def _progress_text(self, copy: ModelCopy) -> str:

@@ -72,7 +72,7 @@ class ShownRun(QObject):
         try:
             opened = OpenedRun(folder, self)
         except RunError as error:
-            notify.error(str(error), topic="run")
+            notify.refuse(str(error), topic="run")
             return
         self.opened = opened
         opened.updated.connect(self._on_opened_updated)
