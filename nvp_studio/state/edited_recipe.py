@@ -99,7 +99,7 @@ class EditedRecipe(QObject):
     def at_ends(self) -> tuple[str, ...]:
         """The directions that were moved as far as their sliders go, or farther, by their names."""
         places, least = self.coordinates, REACH - LEAST_MOVE
-        own = [self.direction_title(one) for one in self.moved if one < len(places) and abs(places[one]) >= least]
+        own = [self.direction_title(one) for one in self.moved if 0 <= one < len(places) and abs(places[one]) >= least]
         return (*own, *(move.name for move in self.recipe.moves if abs(move.offset) >= least))
 
     # Edits

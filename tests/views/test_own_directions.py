@@ -168,7 +168,7 @@ def test_a_damaged_file_is_told_and_kept_under_another_name(
     file = model_file.with_suffix(".directions.json")
     file.write_bytes(b"damaged")
     problems: list[str] = []
-    page.state.failed.connect(problems.append)
+    page.state.lost.connect(problems.append)
     shared_engine.open_model(str(model_file))
     qtbot.waitUntil(lambda: not shared_engine.opening and settled(page))
     assert any("Your own directions cannot be read" in problem for problem in problems)
