@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QSize, Qt, Signal
 from PySide6.QtGui import QImage, QUndoCommand
 
 from nvp_studio.image_batch import ImageBatch
-from nvp_studio.recipe import Recipe
+from nvp_studio.recipe import Base, Image, Recipe, fits
 from nvp_studio.state.explore import ExploreState
 from nvp_studio.state.mixture import base_title
 from nvp_studio.state.other_model import fits_model
@@ -71,6 +71,23 @@ class TrayState(QObject):
     def room(self) -> int:
         """How many more pictures the tray can hold."""
         return MAX_PICTURES - len(self.pictures)
+
+    def parts(self, most: int) -> list[tuple[str, Base]]:
+        """The newest `most` pictures that a scale can be taken from, each with its name.
+
+        One that has more than a base and temperatures is taken by its pixels, where the tray holds all of them.
+        """
+        model, found = self.explore.model, list[tuple[str, Base]]()
+        if model is None:
+            return found
+        for picture in reversed(self.pictures):
+            recipe = picture.recipe
+            base = recipe.base
+            if recipe != Recipe(checkpoint=recipe.checkpoint, base=base, temperatures=recipe.temperatures):
+                base = Image(picture.thumbnail.shape, picture.thumbnail.pixels, picture.name)
+            if fits(base, model.image_shape) and len(found) < most:
+                found.append((picture.name, base))
+        return found
 
     def add(self, pictures: Sequence[tuple[str, Recipe, ImageBatch]]) -> None:
         """Add pictures of the open model, each with its name, recipe and image, at the end; no more than have room."""

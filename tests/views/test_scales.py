@@ -62,6 +62,30 @@ def test_a_scale_is_redrawn_taken_from_a_file_and_given_back(
     assert not page.context.registry["explore.redraw-3"].isEnabled(), "the model has two scales"
 
 
+def test_a_scale_is_taken_from_the_tray(page: ExplorePage, qtbot: Bot) -> None:
+    qtbot.keyClick(page, Qt.Key.Key_K)
+    page.state.set_coordinate(0, 2.0)
+    qtbot.waitUntil(lambda: settled(page))
+    moved = page.state.picture.image
+    qtbot.keyClick(page, Qt.Key.Key_K)
+    page.tray.rename(1, "moved & kept")
+    page.state.new_sample(4)
+    qtbot.keyClick(page, Qt.Key.Key_S)
+
+    def take(text: str) -> None:
+        menu = page.tools.scale_panel.buttons[1].menu()
+        menu.aboutToShow.emit()
+        others = next(action.menu() for action in menu.actions() if action.text() == "Take from")
+        next(action for action in others.actions() if action.text() == text).trigger()
+
+    take("Tray: seed 0")
+    assert page.state.recipe.base_of(1) == Seed(0)
+    take("Tray: moved && kept")
+    assert page.state.recipe.base_of(1) == Image((8, 8, 1), moved.pixels, "moved & kept")
+    assert page.state.recipe.base_of(0) == Seed(4)
+    qtbot.waitUntil(lambda: settled(page))
+
+
 def test_a_locked_scale_stays_when_samples_are_drawn(page: ExplorePage, qtbot: Bot) -> None:
     choose(page, 1, "Lock")
     assert "Redraw" not in labels(page, 1)

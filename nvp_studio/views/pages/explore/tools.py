@@ -28,6 +28,8 @@ from nvp_studio.worker.messages import Picture
 
 _SAMPLES = 8
 """Of the strip that a scale may be taken from."""
+_KEPT = 12
+"""Pictures of the tray that a scale may be taken from, the newest."""
 
 
 class Tools(QWidget):
@@ -52,6 +54,7 @@ class Tools(QWidget):
         self._picture = picture
         self._registry = context.registry
         self._explore, self._blend, self._corners, self._scales = explore, blend, corners, scales
+        self._tray = tray
         registry = context.registry
         self.blend_panel = BlendPanel(_end_actions(context, blend))
         self.corner_panel = CornerPanel(
@@ -131,7 +134,7 @@ class Tools(QWidget):
         self.corner_panel.fit_height(page)
 
     def _other_pictures(self) -> list[tuple[str, Base]]:
-        """What a scale may be taken from: ends of the blend, corners, samples of the strip."""
+        """What a scale may be taken from: ends of the blend, corners, pictures of the tray, samples of the strip."""
         found: list[tuple[str, Base]] = []
         for mixture in (self._blend, self._corners):
             for letter, end in zip(mixture.letters, mixture.ends, strict=True):
@@ -139,6 +142,7 @@ class Tools(QWidget):
                     found.append((f"{letter}: {base_title(end)}", end))
         sheet = self._explore.samples.sheet
         samples = sheet.recipes[:_SAMPLES] if sheet is not None else ()
+        found += [(self.tr("Tray: {0}").format(name), base) for name, base in self._tray.parts(_KEPT)]
         return found + [(base_title(recipe.base), recipe.base) for recipe in samples]
 
     def _on_scales_changed(self) -> None:
