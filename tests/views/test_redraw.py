@@ -110,7 +110,8 @@ def test_redrawing_is_cancelled_by_escape_and_by_another_picture(page: ExplorePa
 def test_the_region_is_painted_erased_inverted_and_cleared_by_keys(page: ExplorePage, qtbot: Bot) -> None:
     view, state, registry = page.pictures.view, page.paint.state, page.context.registry
     page.paint.panel.brush.setValue(1)
-    view.setFocus()
+    assert view.hasFocus(), "the tool was opened by its key"
+    assert view.focusPolicy() == Qt.FocusPolicy.StrongFocus, "Tab reaches it too"
     qtbot.keyClick(view, Qt.Key.Key_Right)
     pixel = view.viewport.pixel
     qtbot.keyClick(view, Qt.Key.Key_Space)

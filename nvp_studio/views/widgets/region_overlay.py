@@ -46,8 +46,8 @@ class RegionOverlay(QWidget):
         """Whether the region is filled, not its edge alone."""
         self.setMouseTracking(True)
         self.setCursor(Qt.CursorShape.CrossCursor)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # before the next line: later it would be the view's
         self.setFocusProxy(view)
-        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         view.installEventFilter(self)
         view.told.connect(self.update)
         self.setToolTip(

@@ -29,8 +29,8 @@ class SwipeOverlay(QWidget):
         self._held = False
         self.setCursor(Qt.CursorShape.SplitHCursor)
         self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # before the next line: later it would be the view's
         self.setFocusProxy(view)
-        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setToolTip(
             self.tr(
                 "A at the left, B at the right. Move the divider: drag, arrow keys, Home and End.\n"

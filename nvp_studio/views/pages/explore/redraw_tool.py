@@ -91,6 +91,8 @@ class RedrawTool(QObject):
 
     def _toggle(self) -> None:
         self.tool_shown.emit("paint", self._tool.isChecked())
+        if self._tool.isChecked():
+            self._view.setFocus()  # arrow keys and Space paint there
 
     def _invert(self) -> None:
         self.tool_shown.emit("paint", True)
