@@ -2,6 +2,7 @@
 
     python -m benchmarks.sample_gap peeps fashion-mnist
     python -m benchmarks.sample_gap peeps --temperatures 1 0.3,0.3,0.8,1
+    python -m benchmarks.sample_gap peeps --temperatures 1 --redraw 0 3 0,1,2
 
 Under a perfect model both would score alike. A sample x at temperature T, brought to 8 bits as the program does it and
 scored under uniform dequantization, differs from test images by two amounts, in bits/dim:
@@ -12,12 +13,15 @@ scored under uniform dequantization, differs from test images by two amounts, in
 
 Each is the sum of what the preprocessing and the scales add (log-determinant and prior of the scale's latents). The
 percentile is that of the median sample among the test images.
+
+With `--redraw`, the latents of these scales alone (0 is the finest) are drawn; the others are those of test images.
 """
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +46,8 @@ class Gap:
     model: str
     temperatures: list[float]
     """One for all scales, or one for each, finest first."""
+    redrawn: list[int]
+    """The scales that were drawn; the others have the latents of test images. Empty: all."""
     samples: int
     test_images: int
     test: float
@@ -76,13 +82,26 @@ def bits_of_images(flow: Inference, images: NDArray[np.uint8]) -> Tensor:
 
 @torch.no_grad()
 def measure(
-    flow: Inference, test: NDArray[np.uint8], model: str, temperatures: list[float], count: int, seed: int
+    flow: Inference,
+    test: NDArray[np.uint8],
+    model: str,
+    temperatures: list[float],
+    count: int,
+    seed: int,
+    redrawn: list[int],
 ) -> Gap:
     """The gap of `count` samples against the images `test` (N, H, W, C)."""
     data = torch.cat([bits_of_images(flow, images) for images in _batches(test)])
     continuous, rounded = [], []
     temperature = temperatures[0] if len(temperatures) == 1 else temperatures
-    for z in torch.split(flow.latents(count, temperature, seed), BATCH):
+    latents = flow.latents(count, temperature, seed)
+    if redrawn:
+        kept = torch.cat([_latents_of_images(flow, images) for images in _batches(test[:count])])
+        latents = latents[: len(kept)]
+        for index, scale in enumerate(flow.scales):
+            if index not in redrawn:
+                latents[:, scale.start : scale.stop] = kept[:, scale.start : scale.stop]
+    for z in torch.split(latents, BATCH):
         x = flow.decode(z).clamp(0, 1)
         continuous.append(bits_by_part(flow, x))
         rounded.append(bits_of_images(flow, images_from_unit(x).numpy()))
@@ -93,7 +112,8 @@ def measure(
     return Gap(
         model=model,
         temperatures=temperatures,
-        samples=count,
+        redrawn=redrawn,
+        samples=len(latents),
         test_images=len(test),
         test=reference.mean().item(),
         own=scores.mean().item(),
@@ -105,6 +125,11 @@ def measure(
         rounding_parts=rounding.tolist(),
         median_percentile=100 * (reference < scores.median()).double().mean().item(),
     )
+
+
+def _latents_of_images(flow: Inference, images: NDArray[np.uint8]) -> Tensor:
+    noise = torch.from_numpy(content_noise(images, 0, 0)).to(flow.dtype)
+    return flow.encode(unit_from_images(torch.from_numpy(images), noise))[0]
 
 
 def _batches(images: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
@@ -119,23 +144,31 @@ def table(gaps: list[Gap]) -> str:
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     rows += [
-        f"| {gap.model} | {_text(gap.temperatures)} | {gap.test:.3f} | {gap.own:.3f} | "
+        f"| {_name(gap)} | {_text(gap.temperatures)} | {gap.test:.3f} | {gap.own:.3f} | "
         f"{gap.gap:+.3f} ± {gap.error:.3f} | {gap.density:+.3f} | {gap.rounding:+.3f} | {gap.median_percentile:.0f} |"
         for gap in gaps
     ]
     for name in ("density", "rounding"):
         for gap in gaps:
             parts = " | ".join(f"{part:+.3f}" for part in getattr(gap, f"{name}_parts"))
-            rows.append(f"{name} by preprocessing and scale, {gap.model} at {_text(gap.temperatures)}: {parts}")
+            rows.append(f"{name} by preprocessing and scale, {_name(gap)} at {_text(gap.temperatures)}: {parts}")
     return "\n".join(rows)
 
 
-def _text(temperatures: list[float]) -> str:
+def _name(gap: Gap) -> str:
+    return gap.model + (f", scales {_text(gap.redrawn)} redrawn" if gap.redrawn else "")
+
+
+def _text(temperatures: Sequence[float]) -> str:
     return ", ".join(f"{value:g}" for value in temperatures)
 
 
 def _temperatures(text: str) -> list[float]:
     return [float(value) for value in text.split(",")]
+
+
+def _scales(text: str) -> list[int]:
+    return [int(value) for value in text.split(",")]
 
 
 def main() -> None:
@@ -150,6 +183,9 @@ def main() -> None:
         default=[[1.0], [0.8]],
         help="each a number, or one for each scale: 0.3,0.3,0.8,1",
     )
+    parser.add_argument(
+        "--redraw", type=_scales, nargs="+", default=[[]], help="scales to draw, each 0 or 0,1,2; else all are drawn"
+    )
     parser.add_argument("--samples", type=int, default=300)
     parser.add_argument("--test-images", type=int, default=600)
     parser.add_argument("--seed", type=int, default=1)
@@ -161,8 +197,9 @@ def main() -> None:
         flow.compile()
         data = load_data(args.data or model).test
         assert data is not None
-        for temperatures in args.temperatures:
-            gap = measure(flow, data.images[: args.test_images], model, temperatures, args.samples, args.seed)
+        for temperatures, redrawn in product(args.temperatures, args.redraw):
+            test = data.images[: args.test_images]
+            gap = measure(flow, test, model, temperatures, args.samples, args.seed, redrawn)
             gaps.append(gap)
             if args.json:
                 with args.json.open("a") as file:
