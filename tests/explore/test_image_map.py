@@ -82,6 +82,22 @@ def test_umap_that_is_not_installed_is_said_before_anything_is_computed(model: O
         next(mapping(model, known, "z", "umap"))
 
 
+@pytest.mark.slow  # the library compiles itself in each process
+@pytest.mark.skipif(find_spec("umap") is None, reason="umap-learn is not installed")
+def test_the_library_itself_keeps_images_together_that_are_alike(model: OpenedModel, tmp_path: Path) -> None:
+    groups = np.repeat(random_images(3, seed=1), 30, axis=0)
+    change = np.random.default_rng(0).integers(0, 12, groups.shape)
+    images = np.clip(groups + change, 0, 255).astype(np.uint8)
+    np.savez(tmp_path / "groups.npz", train_images=images, val_images=images[:5])
+    made = make_image_map(model, known_images(model, str(tmp_path / "groups.npz")), "x", "umap")
+    assert made.places.shape == (90, 2)
+    assert made.shares == ()
+    parts = [made.places[made.numbers // 30 == group] for group in range(3)]
+    widest = max(np.linalg.norm(part - part.mean(0), axis=1).max() for part in parts)
+    apart = [np.linalg.norm(parts[one].mean(0) - parts[two].mean(0)) for one, two in ((0, 1), (1, 2), (0, 2))]
+    assert min(apart) > 2 * widest
+
+
 UMAP = """
 class UMAP:
     def __init__(self, **options):

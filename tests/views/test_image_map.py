@@ -1,5 +1,6 @@
 """The map of training images in its own window, on a real engine."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -187,5 +188,10 @@ def test_a_map_by_latents_is_made_in_steps_and_can_be_stopped(page: ExplorePage,
     dialog.method.setCurrentIndex(1)
     dialog.method.activated.emit(1)
     qtbot.waitUntil(lambda: not dialog.state.running)
-    assert dialog.state.made is not None or "umap-learn" in dialog.view.placeholder
+    if find_spec("umap") is None:
+        assert dialog.view.placeholder.startswith("UMAP needs umap-learn: pip install 'nvp-studio[map]'")
+        dialog.method.setCurrentIndex(0)
+        dialog.method.activated.emit(0)
+        qtbot.waitUntil(lambda: dialog.state.made is not None)
+    assert dialog.state.made is not None
     dialog.close()
