@@ -31,8 +31,11 @@ class Image(msgspec.Struct, frozen=True, tag="image"):
     pixels: ImageBytes
     name: Name = ""
     temperatures: ScaleValues = ()
-    """At which the picture was made, one for each scale, finest first, all above 0: the base latent is that of the
-    image divided by them, so that the recipe's temperature means what it meant before. Empty means 1 throughout."""
+    """At which the picture was made, one for each scale, finest first; empty means 1 throughout.
+
+    The base latent is that of the image divided by them, so that the recipe's temperature means what it meant before.
+    Where one is 0, nothing can be divided by it: the image's latent is multiplied by 1 + the recipe's temperature.
+    """
 
 
 Space = Literal["z", "x"]
@@ -77,7 +80,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 LEAST_TEMPERATURE = 0.005
-"""Of a picture that is kept by its pixels and at its temperatures."""
+"""Of a picture that is kept by its pixels and at its temperatures; a lower one is taken as 0."""
 MAX_ENLARGED = 10
 """Of sides; the paper shows pictures up to ten times as large (Dinh et al. 2017, appendix)."""
 MAX_MOVES = 16
@@ -160,6 +163,16 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         """What the latent starts from at one scale."""
         return dict(self.scales).get(scale, self.base)
 
+    def factors(self, scales: int) -> tuple[float, ...]:
+        """What each scale of the base latent is multiplied by, finest first: the temperatures, but for an image that
+        was made at 0."""
+        values = self.temperatures or (1.0,) * scales
+        bases = [self.base_of(scale) for scale in range(scales)]
+        own = [base.temperatures if isinstance(base, Image) else () for base in bases]
+        return tuple(
+            1 + value if own[scale] and own[scale][scale] == 0 else value for scale, value in enumerate(values)
+        )
+
     def with_scale(self, scale: int, base: Base | None) -> "Recipe":
         """The recipe with another base at one scale; None or the recipe's own base is written as nothing."""
         scales = {index: one for index, one in self.scales if index != scale}
@@ -196,10 +209,9 @@ def sources(base: Base) -> tuple[Source, ...]:
 def by_pixels(before: Recipe, image: Image, scales: int) -> Recipe:
     """The recipe that shows `image`, which was made from the picture of `before`, at the temperatures of that.
 
-    `scales` is their number. Where a temperature is 0 it becomes 1, for at 0 no latent but 0 can be had. The sliders
-    of directions are at rest.
+    `scales` is their number. The sliders of directions are at rest.
     """
-    values = tuple(value if value >= LEAST_TEMPERATURE else 1.0 for value in before.temperatures or (1.0,) * scales)
+    values = tuple(value if value >= LEAST_TEMPERATURE else 0.0 for value in before.temperatures or (1.0,) * scales)
     opened = isinstance(before.base, Image) and not before.base.temperatures and not before.temperatures
     base = image if opened else msgspec.structs.replace(image, temperatures=values)
     return Recipe(checkpoint=before.checkpoint, base=base).with_temperatures(values)

@@ -38,8 +38,9 @@ def mix(
     if len(others) not in (1, 3):
         raise ValueError("a picture lies between two pictures or between four")
     bare = Recipe(checkpoint=recipe.checkpoint, base=recipe.base, temperatures=recipe.temperatures)
-    if recipe == bare and isinstance(recipe.base, Seed | Image):
-        first: Source = recipe.base
+    single = recipe.base if isinstance(recipe.base, Seed | Image) else None
+    if recipe == bare and single is not None and not (isinstance(single, Image) and single.temperatures):
+        first: Source = single
     else:
         picture = draw(model, [recipe]).images[0]
         height, width, channels = picture.shape

@@ -98,7 +98,7 @@ def _check_image(model: OpenedModel, image: Image) -> None:
         raise ValueError(
             f"the recipe's image has {len(image.temperatures)} temperatures, the open model {scales} scales"
         )
-    if not all(math.isfinite(value) and value >= LEAST_TEMPERATURE for value in image.temperatures):
+    if not all(value == 0 or (math.isfinite(value) and value >= LEAST_TEMPERATURE) for value in image.temperatures):
         raise ValueError("a temperature of the recipe's image is too small or not a number")
     if len(image.pixels) != math.prod(image.shape):
         raise ValueError(f"the recipe's image has {len(image.pixels)} bytes instead of {math.prod(image.shape)}")
@@ -121,15 +121,19 @@ def latent(model: OpenedModel, recipe: Recipe) -> Tensor:
     if model.enlargement == 1:
         require_own_size(recipe)
     check_recipe(model, recipe)
+    scales = len(model.flow.scales)
+    factors = recipe.factors(scales)
     z = _base(model, recipe.base)
     for number, other in recipe.scales:
         scale = model.flow.scales[number]
         z = torch.cat([z[:, : scale.start], _base(model, other)[:, scale.start : scale.stop], z[:, scale.stop :]], 1)
     if recipe.kept is not None:
         drawn = model.flow.latents(1, recipe.kept.temperature, recipe.kept.seed)
-        z = keep_coarsest(z, recipe.kept.share, drawn)
-    if recipe.temperatures:
-        z = model.flow.with_temperature(z, recipe.temperatures)
+        noise = zip(recipe.temperatures or (1.0,) * scales, factors, strict=True)
+        shares = [value / factor if factor else 1.0 for value, factor in noise]
+        z = keep_coarsest(z, recipe.kept.share, model.flow.with_temperature(drawn, shares))
+    if any(factor != 1 for factor in factors):
+        z = model.flow.with_temperature(z, factors)
     if recipe.offsets or recipe.moves:
         moved = z + added(model, recipe)
         z = with_lengths_of(moved, z, model.flow.scales) if recipe.keep_length else moved
@@ -173,7 +177,8 @@ def _image_latent(model: OpenedModel, image: Image) -> Tensor:
     pixels = torch.from_numpy(np.frombuffer(image.pixels, np.uint8).copy().reshape(1, *image.shape))
     x = unit_from_images(pixels, 0.5).to(model.flow.device, model.flow.dtype)
     z = model.flow.encode(x)[0]
-    return model.flow.with_temperature(z, [1 / value for value in image.temperatures]) if image.temperatures else z
+    factors = [1 / value if value else 1.0 for value in image.temperatures]
+    return model.flow.with_temperature(z, factors) if factors else z
 
 
 @torch.inference_mode()

@@ -9,7 +9,7 @@ from PySide6.QtGui import QImage
 
 from nvp_studio.explore.inspected import STAYS, Aspect, Inspection
 from nvp_studio.image_batch import ImageBatch
-from nvp_studio.recipe import Recipe, Seed, fits
+from nvp_studio.recipe import Image, Recipe, Seed, fits
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.qimages import qimage, qimages
 from nvp_studio.worker.channel import WorkerLost
@@ -177,7 +177,9 @@ class InspectedPicture(QObject):
         elif self.recipe is not None:
             if self.recipe.checkpoint != model.digest:
                 unfit: dict[str, tuple[()]] = {"temperatures": (), "offsets": (), "moves": (), "locked": ()}
-                self.recipe = replace(self.recipe, checkpoint=model.digest, **unfit)
+                base = self.recipe.base
+                base = replace(base, temperatures=()) if isinstance(base, Image) else base
+                self.recipe = replace(self.recipe, checkpoint=model.digest, base=base, **unfit)
             self._ask()
         else:
             self.changed.emit()

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -9,7 +10,7 @@ import torch
 from nvp_studio.explore.model import OpenedModel, open_model
 from nvp_studio.explore.redraw import MaskedMala, Redrawn, RedrawStep, density_of, redraw_region, redrawing
 from nvp_studio.explore.rendering import draw, latent
-from nvp_studio.recipe import Image, Recipe, Seed
+from nvp_studio.recipe import Image, Kept, Recipe, Seed
 from nvp_studio.resources import resource_path
 
 RECIPE = Recipe(checkpoint="", base=Seed(4))
@@ -49,18 +50,28 @@ def test_the_seed_decides(model: OpenedModel) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after"), [((), ()), ((0.7, 0.4), (0.7, 0.4)), ((0.0, 0.5), (1.0, 0.5)), ((0.0, 0.0), ())]
+    ("before", "after"), [((), ()), ((0.7, 0.4), (0.7, 0.4)), ((0.0, 0.5), (0.0, 0.5)), ((0.001, 0.0), (0.0, 0.0))]
 )
 def test_temperatures_stay_and_the_picture_is_what_was_redrawn(
     model: OpenedModel, before: tuple[float, ...], after: tuple[float, ...]
 ) -> None:
-    """A temperature of 0 alone cannot stay, for it leaves no latent."""
     recipe = Recipe(checkpoint="", base=Seed(4), temperatures=before)
     redrawn = redraw_region(model, recipe, region(8, 8), 3)
     assert redrawn.temperatures == after
     assert isinstance(redrawn.base, Image)
     assert draw(model, [redrawn]).images.tobytes() == redrawn.base.pixels
     assert Recipe.from_json(redrawn.to_json()) == redrawn
+
+
+def test_a_scale_that_was_at_0_goes_on_from_there(model: OpenedModel) -> None:
+    before = Recipe(checkpoint="", base=Seed(4), temperatures=(0.0, 0.5))
+    redrawn = redraw_region(model, before, region(8, 8), 3)
+    fine = model.flow.scales[0]
+    at_rest, half = (latent(model, redrawn.with_temperatures((value, 0.5))) for value in (0.0, 0.5))
+    assert torch.equal(half[:, : fine.stop], 1.5 * at_rest[:, : fine.stop])
+    assert torch.equal(half[:, fine.stop :], at_rest[:, fine.stop :])
+    kept = msgspec.structs.replace(redrawn, kept=Kept(0.0, 5))
+    assert not latent(model, kept)[:, : fine.stop].any(), "noise has the temperature that the slider shows"
 
 
 def test_an_opened_image_has_no_temperatures_of_its_own(model: OpenedModel) -> None:

@@ -137,7 +137,7 @@ def test_any_recipe_within_reach_is_a_scored_picture(
         ({"base": Image((8, 8, 1), bytes(63))}, "63 bytes"),
         ({"base": Image((0, 8, 1), b"")}, "image"),
         ({"base": Image((8, 8, 1), bytes(64), "", (0.5,))}, "image has 1 temperatures"),
-        ({"base": Image((8, 8, 1), bytes(64), "", (0.5, 0.0))}, "too small"),
+        ({"base": Image((8, 8, 1), bytes(64), "", (0.5, 0.001))}, "too small"),
         ({"base": Image((8, 8, 1), bytes(64), "", (0.5, math.nan))}, "not a number"),
     ],
 )
