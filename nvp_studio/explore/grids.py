@@ -12,7 +12,8 @@ from nvp_studio.explore.rendering import draw
 from nvp_studio.picture_png import MAX_SIDE
 from nvp_studio.recipe import KEPT_SHARES, Corners, Kept, Move, Recipe
 
-_BATCH = 8
+BATCH = 8
+"""Pictures of a sheet that are decoded together."""
 
 
 def corners_grid(recipe: Recipe, rows: int, columns: int, turns: float = 1.0) -> list[Recipe]:
@@ -69,8 +70,8 @@ def drawing_sheet(
     if max(rows * height, columns * width) * pixel_size > MAX_SIDE:
         raise ValueError(f"a sheet of {columns}x{rows} pictures at this scale is more than {MAX_SIDE:,} pixels wide")
     sheet = np.full((rows * height, columns * width, channels), 255, np.uint8)
-    for start in range(0, len(recipes), _BATCH):
-        images = draw(model, recipes[start : start + _BATCH]).images
+    for start in range(0, len(recipes), BATCH):
+        images = draw(model, recipes[start : start + BATCH]).images
         for index, image in enumerate(images, start):
             top, left = index // columns * height, index % columns * width
             sheet[top : top + height, left : left + width] = image

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from PySide6.QtCore import Signal
+
 from nvp_studio.recipe import Base, Corners, Seed, Source
 from nvp_studio.state.explore import ExploreState
 from nvp_studio.state.mixture import MixtureState, Place
 from nvp_studio.worker.channel import WorkerLost
+from nvp_studio.worker.inspect_messages import Working
 from nvp_studio.worker.messages import Answer, Failed, GridSaved, SaveGrid
 
 GRID_SIDE = 5
@@ -23,8 +26,12 @@ class CornersState(MixtureState):
         (row / (GRID_SIDE - 1), column / (GRID_SIDE - 1)) for row in range(GRID_SIDE) for column in range(GRID_SIDE)
     )
 
+    progress_changed = Signal()
+
     def __init__(self, explore: ExploreState) -> None:
         super().__init__(explore)
+        self.progress = (0, 0)
+        """Pictures of the grid that are drawn, and all of them, while one is saved; else (0, 0)."""
         self._saving = explore.engine.explorer.channel("save grid", self)
 
     @property
@@ -57,10 +64,25 @@ class CornersState(MixtureState):
     def save_grid(self, path: Path, side: int, pixel_size: int) -> None:
         """Write a PNG of side times side pictures of the manifold, in steps; the recipe of the picture is inside."""
         recipe = self._recipe(self.place)
-        if recipe is not None:
-            self._saving.ask(SaveGrid(recipe, str(path), side, side, max(1, pixel_size)), self._on_saved)
+        if recipe is not None and self._saving.ask(
+            SaveGrid(recipe, str(path), side, side, max(1, pixel_size)), self._on_saved
+        ):
+            self._show_progress((0, side * side))
+
+    def cancel_grid(self) -> None:
+        """Stop saving a grid; no file is left."""
+        self._saving.cancel()
+        self._show_progress((0, 0))
+
+    def _show_progress(self, progress: tuple[int, int]) -> None:
+        self.progress = progress
+        self.progress_changed.emit()
 
     def _on_saved(self, answer: Answer | WorkerLost) -> None:
+        if isinstance(answer, Working):
+            self._show_progress((answer.done, answer.total))
+            return
+        self._show_progress((0, 0))
         match answer:
             case GridSaved(path=path):
                 self.explore.saved.emit(path)

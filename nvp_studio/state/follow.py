@@ -16,6 +16,8 @@ _LEAST_SECONDS = 20.0
 _COST_FACTOR = 50
 """Nor sooner than this many times what the last one took, from the request to the picture: what follows the picture
 takes about as long, and training is to be slowed by less than 3 % (`benchmarks/following.py`)."""
+_LOST_SECONDS = 120.0
+"""After this long without an answer, such as after a crash of a process, weights are asked for again."""
 _RETRY_MILLISECONDS = 2000
 
 
@@ -85,11 +87,13 @@ class FollowState(QObject):
         """Have the run write its weights, unless it is paused."""
         if not self.following:
             return
+        self._opening = None  # an opening that broke off with its process
         if self._live.phase != "training" or self._explore.in_gesture or self._busy():
             self._timer.start(_RETRY_MILLISECONDS)
             return
         self._asked_at = time.monotonic()
         self._live.save()
+        self._wait(_LOST_SECONDS)
 
     def _on_checkpoint_saved(self, saved: CheckpointSaved) -> None:
         if self.following and self._asked_at is not None and saved.kind == "last" and self._opening is None:
@@ -101,6 +105,7 @@ class FollowState(QObject):
         path, opening = self._engine.model_path, self._opening
         if opening is not None and path == opening[0]:
             self.step = opening[1]
+            self._wait(_LOST_SECONDS)  # the picture may not come
             self.changed.emit()
         elif not self._is_of_run(path):
             self.step = None
@@ -114,13 +119,16 @@ class FollowState(QObject):
         if self.following and self._opening is not None and self.step == self._opening[1]:
             cost = time.monotonic() - (self._asked_at or time.monotonic())
             self._asked_at = self._opening = None
-            self._timer.start(round(1000 * max(self.least_seconds, _COST_FACTOR * cost)))
+            self._wait(max(self.least_seconds, _COST_FACTOR * cost))
 
     def _on_model_failed(self, path: str) -> None:
         """The file may have been replaced meanwhile: the next one is tried."""
-        if self.following and self._opening is not None and path == self._opening[0]:
+        if self.following and self._is_of_run(path):
             self._asked_at = self._opening = None
-            self._timer.start(round(1000 * self.least_seconds))
+            self._wait(self.least_seconds)
+
+    def _wait(self, seconds: float) -> None:
+        self._timer.start(round(1000 * seconds))
 
     def _on_phase_changed(self) -> None:
         if self.following and not self._live.under_way:

@@ -152,16 +152,21 @@ class SessionState(QObject):
             return
         if model is None or explore.undo.count():
             return
-        if model.digest != session.digest:
-            if len(session.steps) > 1:
-                other = self.tr("The last session was of the model {0}, which is not open: its history is left out.")
-                changed = self.tr(
-                    "The model {0} has other weights than in the last session, whose history is left out."
-                )
-                text = changed if session.model == explore.engine.model_path else other
-                self.told.emit(text.format(session.model_name))
-        elif session.recipe == explore.recipe and _fits(session, model):
+        if model.digest == session.digest:
+            if session.recipe == explore.recipe and _fits(session, model):
+                self._put_back(session, "")
+            return
+        same = session.model == explore.engine.model_path
+        goes_on = same and _fits(session, model) and _has_directions(session, model)
+        if goes_on:  # a run that went on, as one that was followed
             self._put_back(session, "")
+        if len(session.steps) > 1:
+            text = self.tr("The last session was of the model {0}, which is not open: its history is left out.")
+            if goes_on:
+                text = self.tr("The model {0} has other weights than in the last session: its pictures are other ones.")
+            elif same:
+                text = self.tr("The model {0} is another one than in the last session, whose history is left out.")
+            self.told.emit(text.format(session.model_name))
 
     def _put_back(self, session: Session, title: str) -> None:
         """`title` is that of the edit that undo leads back from; empty where the session is that of the last start."""
@@ -193,3 +198,9 @@ def _step(picture: tuple[Recipe, str] | None) -> StoredStep | None:
 def _fits(session: Session, model: ModelInfo) -> bool:
     """Whether the model can draw all pictures of the session."""
     return all(fits_model(step.recipe, model) for step in session.steps)
+
+
+def _has_directions(session: Session, model: ModelInfo) -> bool:
+    """Whether the model has all directions that pictures of the session are moved along."""
+    directions = {direction for step in session.steps for direction, _ in step.recipe.offsets}
+    return max(directions, default=-1) < len(model.direction_names)

@@ -11,7 +11,7 @@ import torch
 
 from nvp_studio.data.decoding import decoders
 from nvp_studio.device import choose_device, choose_threads
-from nvp_studio.explore.grids import corners_grid, drawing_sheet
+from nvp_studio.explore.grids import BATCH, corners_grid, drawing_sheet
 from nvp_studio.explore.larger import at_size
 from nvp_studio.explore.latents import chi_squared_percent
 from nvp_studio.explore.model import OpenedModel, open_model, with_directions_of
@@ -27,7 +27,7 @@ from nvp_studio.worker.comparing import Comparer
 from nvp_studio.worker.compiling import Compiling, OnCompiled, ignore
 from nvp_studio.worker.directing import directing
 from nvp_studio.worker.direction_messages import FindDirections, MakeDirection, Preview, ReadPictures
-from nvp_studio.worker.inspect_messages import InspectRequest
+from nvp_studio.worker.inspect_messages import InspectRequest, Working
 from nvp_studio.worker.inspecting import Inspector
 from nvp_studio.worker.lab_messages import LabBuild, LabPush, LabRead, LabTrain
 from nvp_studio.worker.laboratory import Laboratory
@@ -255,9 +255,16 @@ def _save_grid(model: OpenedModel, compiling: Compiling, request: SaveGrid) -> I
     yield from compiling.waiting()
     recipe = msgspec.structs.replace(request.recipe, checkpoint=model.digest)
     recipes = corners_grid(recipe, request.rows, request.columns)
-    sheet = yield from drawing_sheet(model, recipes, request.columns, request.pixel_size)
-    write_png(request.path, sheet, recipe)
-    yield GridSaved(request.path)
+    steps, done = drawing_sheet(model, recipes, request.columns, request.pixel_size), 0
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            write_png(request.path, end.value, recipe)
+            yield GridSaved(request.path)
+            return
+        done = min(done + BATCH, len(recipes))
+        yield Working(done, len(recipes))
 
 
 def _probe(request: Probe) -> Iterator[Answer | None]:

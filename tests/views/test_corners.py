@@ -11,7 +11,7 @@ from nvp_studio.recipe import Corners, Image, Seed
 from nvp_studio.state import value_edit
 from nvp_studio.state.engine import Engine
 from nvp_studio.views.pages.explore.page import ExplorePage
-from tests.qt import WAIT_SECONDS, Bot
+from tests.qt import WAIT_SECONDS, Bot, is_asking
 from tests.small_model import random_images
 from tests.views.explore_page import settled, shown_page
 
@@ -99,6 +99,28 @@ def test_a_place_between_corners_comes_back_from_its_file_and_in_python(
     names: dict[str, object] = {}
     exec(page.state.python_code(), names)
     assert names["rendering"].images[0].tobytes() == pixels == page.state.picture.image.pixels
+
+
+def test_saving_a_large_grid_shows_its_progress_and_is_stopped(
+    page: ExplorePage, qtbot: Bot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page.context, "ask_save", lambda *_: tmp_path / "grid.png")
+    action = page.context.registry["explore.corners-grid"]
+    filled(page, qtbot)
+    page.tools.corner_panel.side.setValue(64)
+    before = action.iconText()
+    qtbot.keyClick(page, Qt.Key.Key_G)
+    qtbot.waitUntil(lambda: page.corners.progress[0] > 0)
+    assert page.corners.progress[1] == 64 * 64
+    assert action.iconText().startswith("Stop at ")
+    page.window().show_page("runs")
+    page.window().show_page("explore")
+    page.setFocus()
+    qtbot.keyClick(page, Qt.Key.Key_G)
+    assert page.corners.progress == (0, 0)
+    assert action.iconText() == before
+    qtbot.waitUntil(lambda: not is_asking(page.state.engine.explorer))
+    assert list(tmp_path.glob("*.png")) == []
 
 
 def test_a_grid_is_saved_with_the_recipe(

@@ -163,7 +163,7 @@ def test_a_slider_at_its_end_is_told_beside_it_in_the_heading_and_by_the_gauge(p
     qtbot.waitUntil(lambda: settled(page))
     assert first.slider.value() == first.slider.maximum()
     assert heading.text() == "1 moved, 1 at its end"
-    assert note.text() == "At the end of the slider, beyond nearly all training images: direction 1."
+    assert note.text() == "At the end: direction 1; nearly no training image is as far out"
     assert note.text() in heading.toolTip()
     assert first.figure.property("end")
     assert first.slider.accessibleDescription().endswith(", at the end of the slider")

@@ -130,6 +130,31 @@ def test_the_next_start_has_all_that_was_set(
     assert a.image != b.image
 
 
+def test_the_next_start_has_the_history_of_a_run_that_went_on(
+    shared_engine: Engine, page: ExplorePage, qtbot: Bot, small_model: Path, other_model: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "last.safetensors"
+    shutil.copy(small_model, model)
+    page.context.engine.open_model(str(model))
+    qtbot.waitUntil(lambda: not page.context.engine.opening and settled(page))
+    sample(page, qtbot, 4)
+    sample(page, qtbot, 5)
+    page.window().close()
+    shutil.copy(other_model, model)
+    shared_engine.open_model(str(model))
+    qtbot.waitUntil(lambda: not shared_engine.opening)
+
+    again = open_window(qtbot, shared_engine, tmp_path, page="explore").page("explore")
+    qtbot.waitUntil(lambda: again.state.undo.count() > 0 and settled(again))
+    told = [notification.text for notification in again.window().notifications.shown]
+    assert any("has other weights than in the last session" in text for text in told)
+    assert [step.recipe.base for step in again.history.steps][-2:] == [Seed(4), Seed(5)]
+    assert {step.recipe.checkpoint for step in again.history.steps} == {again.state.model.digest}
+    again.state.undo.undo()
+    qtbot.waitUntil(lambda: settled(again))
+    assert again.state.recipe.base == Seed(4)
+
+
 def test_a_file_brings_back_all_that_was_set_and_undo_leads_back(
     page: ExplorePage, qtbot: Bot, monkeypatch: pytest.MonkeyPatch, other_model: Path, tmp_path: Path
 ) -> None:

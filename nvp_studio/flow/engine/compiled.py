@@ -100,6 +100,15 @@ class CompiledChain(Bijection):
             return self._plain.inverse_with_log_det(y)
         return self._run(y, reversed(self._layers), inverse=True)
 
+    def inverse(self, y: Tensor) -> Tensor:
+        """As `Chain.inverse`."""
+        if _needs_gradients(y):
+            return self._plain.inverse(y)
+        values: Array = y.flatten(1).numpy()
+        for layer in reversed(self._layers):
+            values = layer.run(values, inverse=True)[0]
+        return torch.from_numpy(values).view(y.shape)
+
     def _run(
         self, tensor: Tensor, layers: "Iterable[CompiledCoupling | CompiledChannelMap]", *, inverse: bool
     ) -> tuple[Tensor, Tensor]:
@@ -137,20 +146,25 @@ class CompiledCoupling:
         """Values (N, C * H * W) -> their images, and the log-determinants (N,) of the direction."""
         out, log_dets = np.empty_like(values), np.empty(len(values))
 
-        def transform(some: slice, params: Array) -> None:
-            params = params.reshape(some.stop - some.start, -1, len(self._changing))
-            self._kernel(
-                inverse, values[some], self._first, params, self._scale, self._changing, out[some], log_dets[some]
-            )
+        def transform(values: Array, params: Array, out: Array, log_dets: Array) -> None:
+            params = params.reshape(len(values), -1, len(self._changing))
+            self._kernel(inverse, values, self._first, params, self._scale, self._changing, out, log_dets)
 
         network = self._network
         if network is None:
             coupling = self._plain
             seen = coupling.mask.split(torch.from_numpy(values).view(len(values), -1, *self._side))[0]
             outputs = coupling.run_network(coupling.network, seen).contiguous().numpy()
-            in_threads(lambda some: transform(some, outputs[some]), len(values))
+            in_threads(lambda some: transform(values[some], outputs[some], out[some], log_dets[some]), len(values))
+        elif len(values) <= _FEW_IMAGES:
+            transform(values, network(values), out, log_dets)
         else:
-            in_threads(lambda some: _each(some, lambda few: transform(few, network(values[few]))), len(values))
+            in_threads(
+                lambda some: _each(
+                    some, lambda few: transform(values[few], network(values[few]), out[few], log_dets[few])
+                ),
+                len(values),
+            )
         return out, log_dets
 
 
@@ -252,12 +266,10 @@ class CompiledChannelMap:
     def run(self, values: Array, *, inverse: bool) -> tuple[Array, float]:
         """Values (N, C * H * W) -> their images, and the log-determinant of the direction, the same for all."""
         weight, bias = self._inverse if inverse else self._forward
-        pixels = values.shape[1] // len(bias)
-        planes = values.reshape(len(values), len(bias), pixels)
-        out = np.empty_like(planes)
-        map_channels(planes, weight, bias, out)
-        log_det = self._log_det * pixels
-        return out.reshape(values.shape), -log_det if inverse else log_det
+        out = np.empty_like(values)
+        map_channels(values, weight, bias, out)
+        log_det = self._log_det * (values.shape[1] // len(bias))
+        return out, -log_det if inverse else log_det
 
 
 def _matrix(weight: Tensor) -> Array:

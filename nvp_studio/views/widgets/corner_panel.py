@@ -67,7 +67,7 @@ class CornerPanel(QWidget):
         grid.addWidget(self.ends[3], 3, 2, bottom)
         self._tools = (
             ActionButton(samples, self.tr("Samples")),
-            ActionButton(save, self.tr("Save grid")),
+            ActionButton(save),
             ActionButton(record, self.tr("Record path")),
         )
         grid.addWidget(self._tools[0], 0, 4, 1, 2, top | right)

@@ -114,7 +114,7 @@ def test_networks(height: int, width: int, blocks: int, flip: bool) -> None:
 def test_maps_of_channels() -> None:
     values, weight, bias = (torch.randn(*shape).double() for shape in ((2, 3, 4), (3, 3), (3,)))
     out = torch.empty_like(values)
-    map_channels(values.numpy(), weight.numpy(), bias.numpy(), out.numpy())
+    map_channels(values.flatten(1).numpy(), weight.numpy(), bias.numpy(), out.flatten(1).numpy())
     torch.testing.assert_close(out, weight @ values + bias.view(3, 1))
 
 

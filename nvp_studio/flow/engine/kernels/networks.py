@@ -54,7 +54,7 @@ def network_params(
         add_product(columns, enter, h)
         for block in range(len(near)):
             _depthwise(h, height, width, near[block], near_bias[block], neighbours)
-            wide[:] = widen_bias[block]
+            _fill_columns(wide, widen_bias[block])
             add_product(neighbours, widen[block], wide)
             leaky_relu(wide, slope)
             for p in range(pixels):
@@ -63,11 +63,18 @@ def network_params(
             add_product(wide, narrow[block], h)
         leaky_relu(h, slope)
         result = params[n]
-        by_pixel[:] = leave_bias
+        _fill_columns(by_pixel, leave_bias)
         add_product(h, leave, by_pixel)
         for o in range(outputs):
             for p in range(pixels):
                 result[o, p] = by_pixel[p, o]
+
+
+@part
+def _fill_columns(columns: Array, bias: Array) -> None:
+    for p in range(len(columns)):
+        for c in range(len(bias)):
+            columns[p, c] = bias[c]
 
 
 @part
@@ -81,18 +88,17 @@ def leaky_relu(h: Array, slope: Any) -> None:
 @part
 def _patches(values: Array, first: int, staying: Array, height: int, width: int, bound: float, columns: Array) -> None:
     """What a 3x3 convolution sees at each pixel, (H * W, 9 inputs), with zeros beyond the edges."""
-    inputs = len(staying)
     columns[:] = float32(0.0)
-    for c in range(inputs):
-        for i in range(height):
-            for j in range(width):
-                p = i * width + j
-                value = values[first + c * height * width + p]
-                seen = float32(min(max(value, -bound), bound)) * staying[c, p]
-                for tap in range(9):
-                    y, x = i + 1 - tap // 3, j + 1 - tap % 3
-                    if 0 <= y < height and 0 <= x < width:
-                        columns[y * width + x, 9 * c + tap] = seen
+    seen = np.empty(height * width, np.float32)
+    for c in range(len(staying)):
+        source = values[first + c * height * width : first + (c + 1) * height * width]
+        for p in range(len(seen)):
+            seen[p] = float32(min(max(source[p], -bound), bound)) * staying[c, p]
+        for tap in range(9):
+            down, right = tap // 3 - 1, tap % 3 - 1
+            for y in range(max(0, -down), height - max(0, down)):
+                for x in range(max(0, -right), width - max(0, right)):
+                    columns[y * width + x, 9 * c + tap] = seen[(y + down) * width + x + right]
 
 
 @contracted_part
@@ -112,13 +118,15 @@ def _depthwise(h: Array, height: int, width: int, weight: Array, bias: Array, ou
 
 @kernel
 def map_channels(values: Array, weight: Array, bias: Array, out: Array) -> None:
-    """W x + b at every pixel: float64 (N, C, H * W), weight (C, C), bias (C,)."""
+    """W x + b at every pixel: float64 (N, C * H * W), weight (C, C), bias (C,)."""
+    channels = len(bias)
+    pixels = values.shape[1] // channels
     for n in range(len(values)):
-        for o in range(len(bias)):
-            row = out[n, o]
-            for p in range(len(row)):
+        for o in range(channels):
+            row = out[n, o * pixels : (o + 1) * pixels]
+            for p in range(pixels):
                 row[p] = bias[o]
-            for c in range(len(bias)):
-                source, w = values[n, c], weight[o, c]
-                for p in range(len(row)):
+            for c in range(channels):
+                source, w = values[n, c * pixels : (c + 1) * pixels], weight[o, c]
+                for p in range(pixels):
                     row[p] += w * source[p]

@@ -18,8 +18,10 @@ from nvp_studio.state.scales import ScalesState
 from nvp_studio.state.tray import TrayState
 from nvp_studio.text import sentence
 from nvp_studio.views import notify
+from nvp_studio.views.actions import plain_text
 from nvp_studio.views.context import WindowContext
 from nvp_studio.views.page import Page
+from nvp_studio.views.theme import set_icon
 
 _SAVED_SIDE = 448
 """About how many pixels wide a saved picture is made, by a whole factor."""
@@ -81,7 +83,9 @@ class ExploreActions(QObject):
         add("explore.corners-samples", text, self._take_samples, "Shift+F", "dices")
         picture, file = self.tr("Picture on screen as corner {0}"), self.tr("Image file as corner {0}…")
         self._add_ends(add, self._corners, picture, file, "Alt")
-        add("explore.corners-grid", self.tr("Save a &grid of the corners…"), self.grid_requested.emit, "G", "table")
+        add("explore.corners-grid", "", self._save_or_stop_grid, "G")
+        self._show_grid()
+        self._corners.progress_changed.connect(self._show_grid)
         self._add_scales(add)
         self._add_nudges(add)
         text, toggle = self.tr("Tra&y of kept pictures"), partial(self._toggle_tool, "tray")
@@ -186,6 +190,23 @@ class ExploreActions(QObject):
     def _take_samples(self) -> None:
         self.tool_shown.emit("corners", True)
         self._corners.take_samples()
+
+    def _save_or_stop_grid(self) -> None:
+        if self._corners.progress[1]:
+            self._corners.cancel_grid()
+        else:
+            self.grid_requested.emit()
+
+    def _show_grid(self) -> None:
+        """Let the action save a grid, or stop that while it is done."""
+        done, total = self._corners.progress
+        action = self._context.registry["explore.corners-grid"]
+        action.setText(self.tr("Stop saving the &grid") if total else self.tr("Save a &grid of the corners…"))
+        text = plain_text(action)
+        action.setToolTip(f"{text}  (G)")
+        percent = f"{100 * done // max(1, total)}"
+        action.setIconText(self.tr("Stop at {0} %").format(percent) if total else self.tr("Save grid"))
+        set_icon(action, "square" if total else "table")
 
     def save_grid(self, side: int) -> None:
         """Ask for a file, and save a grid of so many pictures a side."""

@@ -94,7 +94,7 @@ def ends_text(at_ends: Sequence[str]) -> str:
     names = ", ".join(at_ends[:_NAMED])
     rest = len(at_ends) - _NAMED
     names += _tr(" and {0} more").format(rest) if rest > 0 else ""
-    return _tr("At the end of the slider, beyond nearly all training images: {0}.").format(names)
+    return _tr("At the end: {0}; nearly no training image is as far out").format(names)
 
 
 def scales_text(by_scale: Sequence[float], at_ends: Sequence[str] = ()) -> str:
