@@ -23,10 +23,11 @@ from nvp_studio.data.images import read_image
 from nvp_studio.explore.inspection import inspect_picture
 from nvp_studio.explore.model import open_model
 from nvp_studio.explore.pictures import read_picture
-from nvp_studio.explore.rendering import render
-from nvp_studio.recipe import Recipe
+from nvp_studio.explore.rendering import draw, render
+from nvp_studio.recipe import Blend, Recipe
 from nvp_studio.runs.compare import open_for_comparison
 from nvp_studio.runs.history import RunHistory, read_history
+from nvp_studio.state.stored_session import Arrangement, read_session
 from nvp_studio.training import resume_run
 from nvp_studio.training.errors import RunError
 from nvp_studio.training.runs import list_runs, read_metrics, read_record
@@ -179,3 +180,17 @@ def test_a_run_like_one_of_a_removed_optimizer_wants_another(
         "nvp-studio: the optimizer adamax was removed from this program; start a new run with muon or adam\n"
     )
     assert not list(tmp_path.iterdir())
+
+
+def test_a_session_of_explore_has_its_steps_and_says_nothing_of_what_came_later() -> None:
+    session = read_session(EARLIER / "pictures" / "session.nvps")
+    model = open_model(EARLIER / "models" / "spline.safetensors")
+    assert session.digest == model.digest
+    assert [step.title for step in session.steps] == ["", "temperature", "opening own.png", "blend"]
+    assert session.recipe == Recipe.from_json((EARLIER / "pictures" / "recipe-image.json").read_text())
+    assert session.steps[3].recipe.base == Blend(*session.blend, 0.25)
+    assert (session.current, session.tool) == (2, "scales")
+    assert (session.region, session.animation) == (None, None)
+    assert session.compared == (None, None)
+    assert session.arrangement == Arrangement()
+    draw(model, [step.recipe for step in session.steps])

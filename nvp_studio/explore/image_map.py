@@ -138,7 +138,9 @@ def principal_places(values: Tensor, count: int) -> Generator[Step, None, tuple[
 def require_umap() -> None:
     """Raise `ValueError` where the package umap-learn is not installed."""
     if find_spec("umap") is None:
-        raise ValueError("UMAP needs umap-learn: pip install 'nvp-studio[map]'; PCA works without it")
+        raise ValueError(
+            "UMAP needs umap-learn, which is not installed: pip install 'nvp-studio[map]'; PCA works without it"
+        )
 
 
 def _thumbnails(known: KnownImages, numbers: npt.NDArray[np.int64]) -> Generator[Step, None, Images]:

@@ -189,7 +189,9 @@ def test_a_map_by_latents_is_made_in_steps_and_can_be_stopped(page: ExplorePage,
     dialog.method.activated.emit(1)
     qtbot.waitUntil(lambda: not dialog.state.running)
     if find_spec("umap") is None:
-        assert dialog.view.placeholder.startswith("UMAP needs umap-learn: pip install 'nvp-studio[map]'")
+        assert dialog.view.placeholder.startswith(
+            "UMAP needs umap-learn, which is not installed: pip install 'nvp-studio[map]'"
+        )
         dialog.method.setCurrentIndex(0)
         dialog.method.activated.emit(0)
         qtbot.waitUntil(lambda: dialog.state.made is not None)
