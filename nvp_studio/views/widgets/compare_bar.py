@@ -4,14 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QAction, QIcon, QImage, QPixmap
-from PySide6.QtWidgets import QMenu, QToolButton, QWidget
+from PySide6.QtGui import QAction, QIcon, QImage, QPixmap, QResizeEvent
+from PySide6.QtWidgets import QGridLayout, QMenu, QToolButton, QWidget
 
 from nvp_studio.views.menus import MnemonicMenu
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import ActionButton, menu_button
 from nvp_studio.views.widgets.labels import ElidedLabel, plain_tip
-from nvp_studio.views.widgets.layout import hbox
+
+_ROOM_FOR_BOTH = 80 * SPACE
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,10 @@ class CompareBar(QWidget):
         self._steps, self._kept = steps, kept
         self.buttons: dict[str, QToolButton] = {}
         self.texts: dict[str, ElidedLabel] = {}
-        row = hbox(self, spacing=SPACE // 2)
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(SPACE // 2)
+        self._close = ActionButton(close, flat=True)
         for side in ("a", "b"):
             button = menu_button()
             button.setText(side.upper())
@@ -49,16 +53,27 @@ class CompareBar(QWidget):
             menu = MnemonicMenu(button)
             menu.aboutToShow.connect(lambda side=side, menu=menu: self.fill(side, menu))
             button.setMenu(menu)
-            self.buttons[side], self.texts[side] = button, ElidedLabel(role="dim", lines=3)
-            row.addWidget(button)
-            row.addWidget(self.texts[side], 1)
-        row.addWidget(ActionButton(close, flat=True))
+            self.buttons[side], self.texts[side] = button, ElidedLabel(role="dim", lines=2)
+        self._arrange(narrow=False)
         self.hide()
 
     def show_texts(self, a: str, b: str) -> None:
         """Say what the two are."""
         self.texts["a"].setText(a)
         self.texts["b"].setText(b)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._arrange(narrow=self.width() < _ROOM_FOR_BOTH)
+
+    def _arrange(self, *, narrow: bool) -> None:
+        """Put B beside A, or below it where that is too `narrow` for the scores of both."""
+        for side, row, column in (("a", 0, 0), ("b", int(narrow), 0 if narrow else 2)):
+            self._grid.addWidget(self.buttons[side], row, column)
+            self._grid.addWidget(self.texts[side], row, column + 1)
+        self._grid.addWidget(self._close, 0, 4)
+        self._grid.setColumnStretch(1, 1)
+        self._grid.setColumnStretch(3, 0 if narrow else 1)
 
     def fill(self, side: str, menu: MnemonicMenu) -> None:
         """Put into the menu of a side what it may be now."""

@@ -26,7 +26,7 @@ class KnownDataField(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._row = hbox(self)
-        self.setMinimumWidth(12 * SPACE)
+        self.setMinimumWidth(16 * SPACE)
         self.setMaximumWidth(40 * SPACE)
         self.list: DataList | None = None
         self._shown = ""

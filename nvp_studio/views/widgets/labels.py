@@ -106,7 +106,8 @@ class ElidedLabel(TextLabel):
         if self._lines == 1:
             return -1
         lines = min(self._lines, lines_needed(self.text(), self.fontMetrics(), width))
-        return super().minimumSizeHint().height() + (lines - 1) * self.fontMetrics().lineSpacing()
+        margins, metrics = self.contentsMargins(), self.fontMetrics()
+        return margins.top() + margins.bottom() + max(metrics.height(), lines * metrics.lineSpacing())
 
     @property
     def shown_text(self) -> str:

@@ -34,7 +34,7 @@ class NeighbourPanel(QWidget):
         self.space = ComboBox(
             [(self.tr("in pixels"), "x"), (self.tr("in latents"), "z")],
             self.tr("Compared in pixels or in latents"),
-            14 * SPACE,
+            13 * SPACE,
         )
         self.space.activated.connect(lambda place: self.space_picked.emit(self.space.itemData(place)))
         self._find, self._stop = ActionButton(find, self.tr("Find")), ActionButton(stop, self.tr("Stop"))

@@ -33,7 +33,7 @@ class ScoreCard(QFrame):
         column.addLayout(row)
         self.band = ReferenceBand()
         column.addWidget(self.band)
-        self.rank = ElidedLabel(role="dim")
+        self.rank = ElidedLabel(role="dim", lines=2)
         column.addWidget(self.rank)
         self.setToolTip(
             self.tr(

@@ -1,0 +1,73 @@
+"""What a window of 800 x 600 shows of Explore: no text that a person needs is cut, whatever tool is open."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication
+
+from nvp_studio.views.pages.explore.actions import TOOLS
+from nvp_studio.views.pages.explore.page import ExplorePage
+from nvp_studio.views.theme import LIGHT, colors
+from nvp_studio.views.widgets.labels import ElidedLabel
+from tests.qt import Bot, start_engine, stop_engine
+from tests.views.cut_texts import cut_texts
+from tests.views.explore_page import settled, shown_page
+
+
+@pytest.fixture
+def page(qtbot: Bot, tmp_path: Path) -> Iterator[ExplorePage]:
+    engine = start_engine(qtbot, Path("peeps"))
+    page = shown_page(engine, qtbot, Path("peeps"), tmp_path)
+    yield page
+    if colors() is not LIGHT:
+        page.window().set_theme("light")
+    page.window().close()
+    stop_engine(qtbot, engine)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_text_of_explore_and_its_tools_is_cut_at_800_by_600(page: ExplorePage, qtbot: Bot, theme: str) -> None:
+    window, registry = page.window(), page.window().registry
+    window.set_theme(theme)
+    window.resize(800, 600)
+
+    def seen(*actions: str) -> list[str]:
+        """The cut texts once these actions are done."""
+        for key in actions:
+            registry[f"explore.{key}"].trigger()
+            qtbot.waitUntil(lambda: settled(page))
+        QApplication.processEvents()
+        return cut_texts(page)
+
+    cut = {"welcome": seen()}
+    page._close_welcome()
+    cut["sliders"] = seen("randomize")
+    cut["compare"] = seen("compare", "new-sample")
+    cut["history"] = seen("compare", "history")
+    cut["larger"] = seen("history", "larger")
+    seen("larger")
+    for tool in TOOLS:
+        cut[tool] = seen(tool)
+    cut["corners of samples"] = seen("corners-samples")
+    page.directions._choose("local")
+    cut["local"] = seen()
+    qtbot.waitUntil(lambda: not page.directions.state.running and settled(page))
+    cut["local, found"] = seen()
+    cut["own"] = seen("new-direction")
+    assert not {state: texts for state, texts in cut.items() if texts}
+
+
+def test_a_label_takes_as_many_lines_as_its_text_needs_and_no_more_than_it_may(qtbot: Bot) -> None:
+    label = ElidedLabel(lines=2)
+    qtbot.addWidget(label)
+    heights = []
+    for words in (3, 8, 60, 3):
+        label.setText(" ".join(["word"] * words))
+        label.setFixedHeight(label.heightForWidth(200))
+        label.setFixedWidth(200)
+        label.show()
+        heights.append(label.height())
+        assert (label.shown_text != label.text()) == (words == 60), words
+    assert heights[0] == heights[3] < heights[1] == heights[2]
