@@ -71,6 +71,8 @@ class CompareBar(QWidget):
         for side, row, column in (("a", 0, 0), ("b", int(narrow), 0 if narrow else 2)):
             self._grid.addWidget(self.buttons[side], row, column)
             self._grid.addWidget(self.texts[side], row, column + 1)
+            both_lines = 2 * self.texts[side].fontMetrics().lineSpacing()
+            self.texts[side].setFixedHeight(both_lines)  # for any text, that the picture below stays where it is
         self._grid.addWidget(self._close, 0, 4)
         self._grid.setColumnStretch(1, 1)
         self._grid.setColumnStretch(3, 0 if narrow else 1)
