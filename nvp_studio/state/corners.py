@@ -52,7 +52,7 @@ class CornersState(MixtureState):
         """Make the first four samples of the strip the corners."""
         sheet = self.explore.samples.sheet
         if sheet is None or len(sheet.recipes) < len(self.letters):
-            self.explore.failed.emit(self.tr("The samples are not drawn yet."))
+            self.explore.told.emit(self.tr("The samples are not drawn yet."))
             return
         seeds = tuple(recipe.base for recipe in sheet.recipes if isinstance(recipe.base, Seed))
         self._set_ends(seeds[: len(self.letters)], self.tr("four samples as corners"))

@@ -62,7 +62,7 @@ class ScalesState(QObject):
         """Draw new noise at one scale; a locked one stays."""
         if scale in self.explore.locked:
             text = self.tr("Scale {0} is locked: unlock it on Scales (S) first.")
-            self.explore.failed.emit(text.format(scale + 1))
+            self.explore.told.emit(text.format(scale + 1))
         elif scale < self.explore.scales:
             self.take(scale, Seed(self._random.randrange(_MAX_SEED)), self.tr("redrawn scale"))
 
@@ -84,7 +84,7 @@ class ScalesState(QObject):
         """Draw what is not kept from another seed."""
         if self.share >= 1 and not self.wanted:
             text = self.tr("All of the latent is kept: choose a smaller part on Scales (S) first.")
-            self.explore.failed.emit(text)
+            self.explore.told.emit(text)
             return
         self._rest = replace(self._rest, seed=self._random.randrange(_MAX_SEED))
         self._show_kept(replace(self._rest, share=self.share))

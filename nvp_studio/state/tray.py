@@ -13,7 +13,7 @@ from nvp_studio.image_batch import ImageBatch
 from nvp_studio.recipe import Base, Image, Recipe, fits
 from nvp_studio.state.explore import ExploreState
 from nvp_studio.state.mixture import base_title
-from nvp_studio.state.other_model import fits_model
+from nvp_studio.state.other_model import fits_model, other_pictures
 from nvp_studio.state.qimages import qimage
 from nvp_studio.state.stored_tray import (
     MAX_NAME,
@@ -75,7 +75,8 @@ class TrayState(QObject):
     def parts(self, most: int) -> list[tuple[str, Base]]:
         """The newest `most` pictures that a scale can be taken from, each with its name.
 
-        One that has more than a base and temperatures is taken by its pixels, where the tray holds all of them.
+        One that has more than a base and temperatures, or is another picture with this model, is taken by its pixels,
+        where the tray holds all of them.
         """
         model, found = self.explore.model, list[tuple[str, Base]]()
         if model is None:
@@ -83,7 +84,8 @@ class TrayState(QObject):
         for picture in reversed(self.pictures):
             recipe = picture.recipe
             base = recipe.base
-            if recipe != Recipe(checkpoint=recipe.checkpoint, base=base, temperatures=recipe.temperatures):
+            plain = Recipe(checkpoint=recipe.checkpoint, base=base, temperatures=recipe.temperatures)
+            if recipe != plain or other_pictures((recipe,), model):
                 base = Image(picture.thumbnail.shape, picture.thumbnail.pixels, picture.name)
             if fits(base, model.image_shape) and len(found) < most:
                 found.append((picture.name, base))

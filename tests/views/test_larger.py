@@ -43,6 +43,7 @@ def test_a_sample_is_shown_twice_as_large_and_back(page: ExplorePage, qtbot: Bot
     assert state.percentile() is None
     assert page.panel.score.figure.text() != "–"
     assert page.panel.score.band._mark is None, "the reference has the trained size"
+    assert page.panel.score.rank.text() == "Larger than the reference images"
     assert not page.panel.latents.panel.isEnabled()
     assert page.panel.latents.moved.text() == "trained size only"
     names = ("find-directions", "randomize")

@@ -84,6 +84,19 @@ def test_keyframes_of_another_model_are_told(page: ExplorePage, qtbot: Bot, told
     assert told[-1] == text
 
 
+def test_a_scale_is_taken_from_a_picture_of_another_model_by_its_pixels(
+    page: ExplorePage, qtbot: Bot, other_model: Path
+) -> None:
+    page.tray.keep()
+    assert page.tray.parts(9)[0][1] == Seed(0)
+    assert page.state.picture is not None
+    pixels = page.state.picture.image.pixels
+    open_other(page, qtbot, other_model)
+    base = page.tray.parts(9)[0][1]
+    assert isinstance(base, Image)
+    assert base.pixels == pixels
+
+
 def test_seeds_that_stay_corners_of_another_model_are_told(
     page: ExplorePage, qtbot: Bot, told: list[str], other_model: Path, small_model: Path
 ) -> None:

@@ -78,7 +78,7 @@ def test_a_scale_is_taken_from_the_tray(page: ExplorePage, qtbot: Bot) -> None:
         others = next(action.menu() for action in menu.actions() if action.text() == "Take from")
         next(action for action in others.actions() if action.text() == text).trigger()
 
-    take("Tray: seed 0")
+    take("Tray: sample 0")
     assert page.state.recipe.base_of(1) == Seed(0)
     take("Tray: moved && kept")
     assert page.state.recipe.base_of(1) == Image((8, 8, 1), moved.pixels, "moved & kept")

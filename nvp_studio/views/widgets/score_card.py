@@ -63,13 +63,14 @@ class ScoreCard(QFrame):
         self._dim(True)
 
     def show_score(self, bits_per_dim: float | None, percentile: float | None) -> None:
-        """Show a score and the percentage of reference scores below it."""
+        """Show a score and the percentage of reference scores below it, None for a picture of another size."""
         if self.pending:
             self._calm.start()
         self.figure.setText("–" if bits_per_dim is None else f"{bits_per_dim:.3f}")
         self.band.show_mark(bits_per_dim if percentile is not None else None)  # else there is nothing to compare with
         if percentile is None:
-            self.rank.setText("")
+            larger = bits_per_dim is not None and self._images > 0
+            self.rank.setText(self.tr("Larger than the reference images") if larger else "")
             self.verdict.setText("")
             return
         self.rank.setText(

@@ -127,7 +127,7 @@ class DirectionsTool(QObject):
                 direction = self.direction(index)
                 self.state.lock(direction, not self._locked(direction))
                 return
-        self._explore.failed.emit(self.tr("Click the slider of a direction first: the one in focus is locked."))
+        self._explore.told.emit(self.tr("Click the slider of a direction first: the one in focus is locked."))
 
     def _locked(self, direction: int | Move) -> bool:
         return direction.locked if isinstance(direction, Move) else direction in self._explore.recipe.locked

@@ -76,7 +76,7 @@ class RedrawTool(QObject):
             scores = self.tr("{0} bits/dim before, {1} now ({2})").format(
                 f"{result.before:.3f}", f"{result.after:.3f}", figure(result.after - result.before, "+.3f")
             )
-            accepted = self.tr("{0} % of the last steps accepted").format(f"{100 * result.accepted:.0f}")
+            accepted = self.tr("{0}\u00a0% of the last steps accepted").format(f"{100 * result.accepted:.0f}")
             tip = self.tr(
                 "A search finds a probable region; Langevin steps that pass Metropolis' test follow, which keep the\n"
                 "exact density of the region given the pixels around it. About half of them should be accepted."
