@@ -18,7 +18,7 @@ from nvp_studio.state import animation_player, value_edit
 from nvp_studio.state.animation import AnimationState
 from nvp_studio.state.engine import Engine
 from nvp_studio.views.pages.explore.page import ExplorePage
-from tests.qt import WAIT_SECONDS, Bot, drop, is_asking, open_window
+from tests.qt import WAIT_SECONDS, Bot, drop, is_asking, open_window, stop_engine
 from tests.views.explore_page import settled, shown_page
 
 
@@ -415,3 +415,18 @@ def test_the_path_of_a_drag_on_the_pad_is_recorded_and_played(page: ExplorePage,
     page.window().registry["edit.undo"].trigger()
     page.window().registry["edit.undo"].trigger()
     assert not state.animation.keyframes
+
+
+@pytest.mark.slow
+def test_a_file_of_the_command_line_waits_for_the_model(qtbot: Bot, small_model: Path, tmp_path: Path) -> None:
+    keyframes = tuple(Recipe(checkpoint="", base=Seed(seed)) for seed in (1, 2))
+    (tmp_path / "walk.json").write_text(Animation(keyframes=keyframes).to_json())
+    engine = Engine()
+    engine.start(str(small_model))
+    window = open_window(qtbot, engine, tmp_path, page="explore")
+    assert engine.model is None
+    window.open_paths([tmp_path / "walk.json"])  # as the program does once its window was painted
+    page = window.page("explore")
+    qtbot.waitUntil(lambda: len(state_of(page).pictures) == 2 and settled(page))
+    assert page.animation.panel.isVisible()
+    stop_engine(qtbot, engine)

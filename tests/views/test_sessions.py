@@ -82,6 +82,7 @@ def set_much(page: ExplorePage, qtbot: Bot) -> None:
     sample(page, qtbot, 5)
     page.compare.state.choose_shown("b")
     page.state.set_locked(1, True)
+    page.directions.state.lock(2, True)
     page.state.randomize()
     page.paint.state.stroke((1.5, 1.5), (4.5, 1.5), 1.0, erase=False)
     page.animation.state.add_picture()
@@ -100,7 +101,7 @@ def what_was_set(page: ExplorePage) -> dict[str, object]:
     registry, panel = page.context.registry, page.panel.latents.panel
     return {
         "compared": page.compare.state.pictures,
-        "locked": page.state.locked,
+        "locked": (page.state.locked, page.state.recipe.locked),
         "drawn": page.state.drawn,
         "region": page.paint.state.region.tolist(),
         "animation": page.animation.state.animation,
