@@ -122,5 +122,6 @@ def find_direction(opened: "OpenedModel", recipe: "Recipe", text: str) -> "int |
     if text in own:
         return own[text]
     known = ", ".join([*(name for name in names if name), *own])
-    words = f"there are 1 to {len(names)}, 'local 1' to 'local {COUNT}'" + (f", {known}" if known else "")
+    numbered = f"1 to {len(names)}, " if names else ""
+    words = f"there are {numbered}'local 1' to 'local {COUNT}'" + (f", {known}" if known else "")
     raise CommandError(f"there is no direction {text!r}; {words}")

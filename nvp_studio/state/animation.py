@@ -140,8 +140,9 @@ class AnimationState(QObject):
     def _tell_of_tray(self, of_other_size: int, too_many: int) -> None:
         parts = []
         if of_other_size:
-            text = self.tr("Left out: {0} pictures of the tray that are not of this model's size.")
-            parts.append(text.format(of_other_size))
+            one = self.tr("Left out: 1 picture of the tray that is not of this model's size.")
+            more = self.tr("Left out: {0} pictures of the tray that are not of this model's size.")
+            parts.append(one if of_other_size == 1 else more.format(of_other_size))
         if too_many > 0:
             parts.append(self.tr("The first {0} pictures of the tray are taken.").format(MOST_KEYFRAMES))
         parts += [self.others] if self.others else []

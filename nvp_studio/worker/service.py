@@ -1,5 +1,6 @@
 """Answers to requests: the part of the worker that computes with torch."""
 
+import os
 import platform
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 
 from nvp_studio.data.decoding import decoders
+from nvp_studio.data.images import ImageError
 from nvp_studio.device import choose_device, choose_threads
 from nvp_studio.explore.grids import BATCH, corners_grid, drawing_sheet
 from nvp_studio.explore.larger import at_size
@@ -21,6 +23,7 @@ from nvp_studio.explore.redraw import RedrawStep, redrawing
 from nvp_studio.explore.references import reference_names, sample_temperatures
 from nvp_studio.explore.rendering import draw, draw_reduced, moved_by_scale
 from nvp_studio.image_batch import ImageBatch
+from nvp_studio.text import printable
 from nvp_studio.worker.animation_messages import DrawFrames, ReadAnimation, SaveAnimation
 from nvp_studio.worker.animator import animation_steps
 from nvp_studio.worker.comparing import Comparer
@@ -224,7 +227,10 @@ def _sheet(model: OpenedModel, request: RenderSheet, batch: int) -> Iterator[Ans
 
 
 def _read(model: OpenedModel, request: ReadPicture) -> Iterator[Answer | None]:
-    file = yield from reading_picture(model, request.path, plain=request.plain)
+    try:
+        file = yield from reading_picture(model, request.path, plain=request.plain)
+    except ImageError as error:
+        raise ImageError(f"{printable(os.path.basename(request.path))}: {error}") from error
     yield PictureRead(request.path, file.recipe, file.notes)
 
 

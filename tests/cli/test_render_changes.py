@@ -15,7 +15,7 @@ from nvp_studio.explore.pictures import save_picture
 from nvp_studio.explore.rendering import draw, latent
 from nvp_studio.recipe import Blend, Corners, Image, Kept, Recipe, Seed
 from tests.cli.conftest import Run
-from tests.small_model import random_images
+from tests.small_model import random_images, write_small_model
 
 
 @pytest.fixture
@@ -163,3 +163,12 @@ def test_an_image_is_taken_by_its_pixels_unless_it_holds_a_recipe_of_no_use(
     code, _, told = run("render", tmp_path / "colour.png", "--kept", "-m", model, "-o", tmp_path / "no.png")
     assert code == 1
     assert "holds no usable recipe" in told
+
+
+def test_a_model_without_directions_names_the_local_ones(run: Run, tmp_path: Path) -> None:
+    write_small_model(tmp_path / "bare.safetensors", directions=0)
+    words = ("render", "seed:1", "-m", tmp_path / "bare.safetensors", "-o", tmp_path / "a.png", "--sweep")
+    code, _, told = run(*words, "1")
+    assert code == 1
+    assert "there is no direction '1'; there are 'local 1' to 'local 8'" in told
+    assert run(*words, "local 1")[0] == 0

@@ -269,6 +269,7 @@ def test_a_file_that_is_no_image_fails_in_one_line(state: ExploreState, qtbot: B
     before = state.recipe
     with qtbot.waitSignal(state.failed) as failed:
         state.open_image(path)
+    assert failed.args[0].startswith("broken.png: ")
     assert "\n" not in failed.args[0]
     assert state.recipe == before
     assert not state.busy

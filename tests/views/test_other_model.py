@@ -65,7 +65,7 @@ def test_a_larger_picture_is_no_keyframe_and_in_no_group(page: ExplorePage, qtbo
     qtbot.waitUntil(lambda: settled(page))
     page.tray.keep()
     page.animation.state.take_tray()
-    assert told[-1] == "Left out: 1 pictures of the tray that are not of this model's size."
+    assert told[-1] == "Left out: 1 picture of the tray that is not of this model's size."
     assert len(page.animation.state.animation.keyframes) == 1
 
 
