@@ -169,6 +169,11 @@ def add_keyframe(page: ExplorePage) -> None:
     page.animation.state.add_picture()
 
 
+def fill_groups(page: ExplorePage) -> None:
+    for group in (0, 1):
+        page.directions.own.state.add(group, [Recipe(checkpoint="", base=Seed(group))])
+
+
 Preparation = Callable[[ExplorePage], object]
 PREPARED: dict[str, Preparation] = {
     "repeat-randomize": lambda page: (page.state.randomize(), page.undo.undo()),
@@ -177,6 +182,9 @@ PREPARED: dict[str, Preparation] = {
     "redraw-rest": lambda page: page.scales.keep(0.5),
     "zoom-out": lambda page: page.pictures.zoom(1),
     "zoom-fit": lambda page: page.pictures.zoom(1),
+    "make-direction": fill_groups,
+    "export-directions": lambda page: (fill_groups(page), page.directions.own.state.make("one")),
+    "sort-names": lambda page: page.context.registry["explore.sort-variance"].trigger(),
     "paint-redraw": paint,
     "paint-clear": paint,
     "paint-cancel": paint,
