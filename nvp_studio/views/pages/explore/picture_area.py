@@ -10,6 +10,8 @@ from nvp_studio.views.widgets.image_view import ImageView
 from nvp_studio.views.widgets.labels import ElidedLabel
 from nvp_studio.views.widgets.layout import hbox, vbox
 
+_ONE_LINE = 100_000
+"""Pixels in which any caption has room."""
 _MENU = ("copy-image", "save", "copy-python", "zoom-in", "zoom-out", "zoom-fit", "original")
 
 
@@ -32,7 +34,8 @@ class PictureArea(QWidget):
         row = hbox()
         self.caption = ElidedLabel(" ", role="dim", lines=2)
         row.addWidget(self.caption, 1)
-        row.addWidget(ImageStatus(self.original_view, self.view), 0, Qt.AlignmentFlag.AlignTop)
+        self._status = ImageStatus(self.original_view, self.view)
+        row.addWidget(self._status, 0, Qt.AlignmentFlag.AlignTop)
         column.addLayout(row)
 
     def show_caption(self, text: str) -> None:
@@ -47,6 +50,7 @@ class PictureArea(QWidget):
     def _fit_caption(self) -> None:
         """Give the caption its height without a pixel told beside it, or the picture would move under the mouse."""
         self.caption.setFixedHeight(self.caption.heightForWidth(self.width()))
+        self._status.setFixedHeight(self.caption.heightForWidth(_ONE_LINE))
 
     def zoom(self, step: int) -> None:
         """Show the picture larger (1) or smaller (-1), or (0) all of it."""
