@@ -130,6 +130,8 @@ class SessionState(QObject):
         model = self._explore.model
         if model is None or not _fits(session, model):
             text = self.tr("{0} was made with the model {1} when that had another size.")
+            if not session.model_name:
+                text = self.tr("{0} was made with a model of another size.")
             self.failed.emit(text.format(name, session.model_name))
             return
         if model.digest != session.digest:

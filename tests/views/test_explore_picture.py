@@ -96,6 +96,7 @@ def test_what_moved_is_told_in_words() -> None:
     assert moved_text({2: 0.5}, names) == "Moved hat by +0.50"
     text = moved_text({0: 1.0, 1: -2.0, 2: 0.5, 3: 0.1}, names)
     assert text == "Moved direction 2 by −2.00, direction 1 by +1.00 and 2 more"
+    assert moved_text({2: 1e300, -1: 2.0}, names) == "Moved hat by +1e+300"
     assert count_text(1, (0.2, 0.3, 0.5)) == "1 moved, most in Coarse"
     assert count_text(1, ()) == "1 moved"
     assert "fine 20 %, middle 30 %, coarse 50 %" in scales_text((0.2, 0.3, 0.5))

@@ -12,6 +12,8 @@ from nvp_studio.state.mixture import base_title
 from nvp_studio.text import figure
 from nvp_studio.views.widgets.latent_panel import scale_name
 
+_LARGE = 1e6
+"""An offset as large, which a recipe from a file may have, is written with an exponent."""
 _NAMED = 2
 """How many directions are named, those that moved farthest."""
 _tr = partial(QCoreApplication.translate, "PictureText")
@@ -58,13 +60,16 @@ def moved_text(moved: Mapping[int, float], names: Sequence[str], moves: Sequence
     titles = [
         (names[one] or _tr("direction {0}").format(one + 1), offset)
         for one, offset in moved.items()
-        if one < len(names)
+        if 0 <= one < len(names)
     ]
     titles += [(move_title(move), move.offset) for move in moves if move.offset]
     if not titles:
         return ""
     farthest = sorted(titles, key=lambda title: -abs(title[1]))[:_NAMED]
-    parts = [_tr("{0} by {1}").format(name, figure(offset, "+.2f")) for name, offset in farthest]
+    parts = [
+        _tr("{0} by {1}").format(name, figure(offset, "+.2f" if abs(offset) < _LARGE else "+.2g"))
+        for name, offset in farthest
+    ]
     rest = len(titles) - len(parts)
     text = _tr("Moved {0}").format(", ".join(parts))
     return text + (_tr(" and {0} more").format(rest) if rest else "")
