@@ -1,12 +1,15 @@
 """What dialogs have in common."""
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QVBoxLayout, QWidget
 
 from nvp_studio.views.lost_focus import FocusKeeper
 from nvp_studio.views.tab_order import move_focus
 from nvp_studio.views.theme import SPACE
+
+FRAME = QSize(16, 40)
+"""About the width and height of the borders and the title bar of a window."""
 
 
 class Dialog(QDialog):
@@ -23,7 +26,7 @@ class Dialog(QDialog):
         return self._keeper.keeps() or move_focus(self, next)
 
     def showEvent(self, event: QShowEvent) -> None:
-        self.resize(self.size().boundedTo(self.screen().availableSize()))
+        self.resize(self.size().boundedTo(self.screen().availableSize() - FRAME))
         super().showEvent(event)
 
     def make_buttons(self, accept: str) -> QDialogButtonBox:

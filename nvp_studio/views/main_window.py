@@ -13,6 +13,7 @@ from nvp_studio.state.engine import Engine
 from nvp_studio.state.paths import is_model
 from nvp_studio.state.settings import SettingsStore
 from nvp_studio.views.context import WindowContext
+from nvp_studio.views.dialogs import FRAME
 from nvp_studio.views.engine_notifications import EngineNotifications
 from nvp_studio.views.importer import Importer
 from nvp_studio.views.key_reasons import tell_reason
@@ -33,8 +34,6 @@ from nvp_studio.views.widgets.notification_stack import NotificationStack
 from nvp_studio.views.widgets.rail import Rail
 from nvp_studio.views.window_actions import WindowActions
 
-_FRAME = QSize(16, 40)
-"""About the width and height of the borders and the title bar."""
 _LEAST = QSize(800, 600)
 """The smallest window; `fit_screen` allows a smaller one on a screen that has no room for it."""
 _MAX_STATUS = 60 * SPACE
@@ -288,7 +287,7 @@ class MainWindow(QMainWindow):
 
     def fit_screen(self) -> None:
         """Be no larger than the screen has room for, as on a small one or one whose scale is large."""
-        room = self.screen().availableGeometry().size() - _FRAME
+        room = self.screen().availableGeometry().size() - FRAME
         self.setMinimumSize(self.minimumSize().boundedTo(room))
         if not self.windowState() & (Qt.WindowState.WindowMaximized | Qt.WindowState.WindowFullScreen):
             self.resize(self.size().boundedTo(room))

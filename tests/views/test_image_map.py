@@ -197,3 +197,21 @@ def test_a_map_by_latents_is_made_in_steps_and_can_be_stopped(page: ExplorePage,
         qtbot.waitUntil(lambda: dialog.state.made is not None)
     assert dialog.state.made is not None
     dialog.close()
+
+
+def test_the_key_that_opens_the_map_closes_it_from_both_windows(page: ExplorePage, qtbot: Bot, data: str) -> None:
+    action = page.context.registry["explore.map"]
+    for from_map in (True, False):
+        opened(page, qtbot, data)
+        dialog = page.map.dialog
+        assert dialog is not None
+        assert action.isChecked()
+        window = dialog if from_map else page.window()
+        window.activateWindow()
+        qtbot.waitUntil(window.isActiveWindow)
+        qtbot.keyClick(dialog.view if from_map else page, Qt.Key.Key_M, Qt.KeyboardModifier.AltModifier)
+        assert page.map.dialog is None
+        page.window().activateWindow()
+        qtbot.waitUntil(page.window().isActiveWindow)
+        page.setFocus()
+        assert not action.isChecked()

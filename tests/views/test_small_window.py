@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QDialog
 
+from nvp_studio.state.engine import Engine
+from nvp_studio.views.dialogs import FRAME
 from nvp_studio.views.pages.explore.actions import TOOLS
 from nvp_studio.views.pages.explore.page import ExplorePage
 from nvp_studio.views.theme import LIGHT, colors
 from nvp_studio.views.widgets.labels import ElidedLabel
-from tests.qt import Bot, start_engine, stop_engine
+from tests.qt import Bot, delete_now, open_window, start_engine, stop_engine
 from tests.views.cut_texts import cut_texts
 from tests.views.explore_page import settled, shown_page
 
@@ -71,3 +73,24 @@ def test_a_label_takes_as_many_lines_as_its_text_needs_and_no_more_than_it_may(q
         heights.append(label.height())
         assert (label.shown_text != label.text()) == (words == 60), words
     assert heights[0] == heights[3] < heights[1] == heights[2]
+
+
+@pytest.mark.slow
+def test_every_dialog_fits_on_a_screen_of_800_by_600(shared_engine: Engine, qtbot: Bot, tmp_path: Path) -> None:
+    window = open_window(qtbot, shared_engine, tmp_path)
+    keys = ["help.page", "help.shortcuts", "help.figures", "help.about", "help.palette", "view.messages"]
+    keys += ["explore.map", "score.options", "score.compare", "inspect.health"]
+    seen = set()
+    for key in keys:
+        window.registry[key].trigger()
+        QApplication.processEvents()
+        dialogs = [one for one in window.findChildren(QDialog) if one.isVisible()]
+        assert dialogs, key
+        for dialog in dialogs:
+            seen.add(key)
+            least = dialog.minimumSizeHint().expandedTo(dialog.minimumSize())
+            assert least.width() <= 800 - FRAME.width(), (key, least)
+            assert least.height() <= 600 - FRAME.height(), (key, least)
+            dialog.close()
+        delete_now()
+    assert seen == set(keys)

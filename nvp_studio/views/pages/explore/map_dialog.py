@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from PySide6.QtCore import QBuffer, QIODevice, QObject, QSize
+from PySide6.QtGui import QShortcut
 from PySide6.QtWidgets import QProgressBar, QPushButton, QSizePolicy, QSpacerItem
 
 from nvp_studio.state.explore import ExploreState
@@ -39,19 +40,26 @@ class MapTool(QObject):
         self._context, self._explore, self._tray = context, explore, tray
         self.dialog: MapDialog | None = None
         text, tip = self.tr("Map of training images"), self.tr("Thousands of training images in two dimensions")
-        context.registry.add("explore.map", text, self.open, "Alt+M", "images", tip=tip, page=page)
+        add = context.registry.add
+        self._action = add("explore.map", text, self.toggle, "Alt+M", "images", tip=tip, checkable=True, page=page)
 
-    def open(self) -> None:
-        """Open the window, or bring it to the front."""
-        if self.dialog is None:
-            self.dialog = MapDialog(self._context, MapState(self._explore, self._tray))
-            self.dialog.destroyed.connect(self._on_destroyed)
-            self.dialog.show()
+    def toggle(self) -> None:
+        """Open the window, or close it."""
+        if self.dialog is not None:
+            self.dialog.close()
+            return
+        self.dialog = MapDialog(self._context, MapState(self._explore, self._tray))
+        self.dialog.finished.connect(self._on_closed)
+        close = QShortcut(self._action.shortcut(), self.dialog)
+        close.activated.connect(self.dialog.close)
+        self._action.setChecked(True)
+        self.dialog.show()
         self.dialog.raise_()
         self.dialog.activateWindow()
 
-    def _on_destroyed(self) -> None:
+    def _on_closed(self) -> None:
         self.dialog = None
+        self._action.setChecked(False)
 
 
 class MapDialog(Dialog):
