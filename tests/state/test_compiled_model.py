@@ -37,10 +37,13 @@ def by_command_line(path: Path, recipe: Recipe) -> Rendering:
 
 
 @pytest.fixture
-def state(shared_engine: Engine, qtbot: Bot, small_model: Path) -> Iterator[ExploreState]:
+def state(shared_engine: Engine, qtbot: Bot, small_model: Path, tmp_path: Path) -> Iterator[ExploreState]:
+    """Of a model that is compiled."""
     state = ExploreState(shared_engine)
     shared_engine.open_model(str(small_model))
     qtbot.waitUntil(lambda: not shared_engine.opening and state.bits_per_dim is not None)
+    with qtbot.waitSignal(state.saved):
+        state.save_picture(tmp_path / "waits.png", 1)  # which waits until it is
     qtbot.waitUntil(lambda: state.samples.sheet is not None and not is_asking(shared_engine.explorer))
     yield state
     state.deleteLater()
