@@ -359,6 +359,30 @@ def test_two_groups_are_compared_by_every_score(
     dialog.close()
 
 
+def test_a_table_that_takes_the_keyboard_before_a_file_is_chosen_has_one_all_the_same(
+    window: MainWindow, page: ScorePage, files: Path, qtbot: Bot
+) -> None:
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    chosen: list[bool] = []
+
+    def take_keyboard() -> None:
+        """Qt makes the first row the current one then, without selecting it."""
+        if page.state.busy and page.state.rows.rowCount() and not chosen:
+            page.table.setFocus()
+            chosen.append(bool(page.actions_of_files.selected_rows()))
+
+    page.state.rows.rowsInserted.connect(take_keyboard)
+    page.state.rows.modelReset.connect(take_keyboard)
+    score(window, page, [files], qtbot)
+    assert chosen == [False], "the table took the keyboard before its first file was chosen"
+    assert page.table.currentIndex().row() >= 0
+    assert page.actions_of_files.selected_rows() == [page.table.currentIndex().row()]
+    assert window.registry["score.inspect"].isEnabled() == (
+        not page.state.rows.file(page.table.currentIndex().row()).error
+    )
+
+
 def test_selected_files_are_copied_and_exported_alone(
     window: MainWindow, page: ScorePage, files: Path, tmp_path: Path, qtbot: Bot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -349,9 +349,12 @@ class ScorePage(Page):
         self.table.placeholder = self.gallery.placeholder = text
 
     def _choose(self) -> None:
-        """Where no file is chosen choose the last one that was, if it is shown, else the first that could be read."""
+        """Where no file is chosen choose the last one that was, if it is shown, else the first that could be read.
+
+        A table that takes the keyboard while files are scored has a current row that is not selected.
+        """
         rows = self.state.rows
-        if self.table.currentIndex().row() >= 0 or self.state.busy:
+        if self.state.busy or self.actions_of_files.selected_rows():
             return
         shown, self._last = rows.rowCount(), self.side.path or self._last
         if shown:
