@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtWidgets import QApplication
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.views.actions import plain_text, why_not
@@ -192,6 +193,8 @@ def test_the_density_under_the_pointer_is_told(page: TwoDimensions, qtbot: Bot) 
     x, y, log_p = found.args[0]
     assert (x, y) == pytest.approx((0.5, 0.25), abs=0.05)
     assert page.views.density_line.text().startswith(f"p {np.exp(log_p):.4g}")
+    QApplication.sendEvent(page.views.density_view, QEvent(QEvent.Type.Leave))
+    assert page.views.density_line.text() == "Point at it to read the density"
 
 
 def test_own_points_are_drawn_and_trained_on(window: MainWindow, page: TwoDimensions, qtbot: Bot) -> None:

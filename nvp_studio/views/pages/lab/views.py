@@ -36,6 +36,7 @@ class LabViews(QWidget):
         self.stroke: list[Floats] = []
         """Points that are being drawn."""
         self._columns = 0
+        self._pointed = False
         self._lay_out(registry)
         state.viewed.connect(self._show_view)
         state.pushed.connect(self._show_probe)
@@ -183,7 +184,10 @@ class LabViews(QWidget):
         self.density_title.setText(title)
         self.density_view.show_scene(Scene(heat=heat, outline=self.state.probe_at(0)))
         if heat is None or not self.density_line.text():
-            self.density_line.setText(self.tr("Point at it to read the density"))
+            self._ask_to_point()
+
+    def _ask_to_point(self) -> None:
+        self.density_line.setText(self.tr("Point at it to read the density"))
 
     def _show_layers(self) -> None:
         state, view = self.state, self.state.view
@@ -227,6 +231,9 @@ class LabViews(QWidget):
         self.show_data()
         self._show_density()
         self._show_layers()
+        self._show_probe_density()
+
+    def _show_probe_density(self) -> None:
         if self.state.led is not None:
             log_p = self.state.led.log_density[0]
             x, y = self.state.led.stages.at(0)[0][0]
@@ -241,11 +248,16 @@ class LabViews(QWidget):
         self.density_line.setText(SEPARATOR.join(parts))
 
     def _on_pointed(self, place: tuple[float, float] | None) -> None:
+        self._pointed = place is not None
         if place is not None:
             self.state.point_at(*place)
+        else:
+            self._ask_to_point()
+            self._show_probe_density()
 
     def _show_pointed(self, found: tuple[float, float, float]) -> None:
-        self._write_density(*found)
+        if self._pointed:  # not an answer that comes after the pointer has left
+            self._write_density(*found)
 
     def _on_layers_drawn(self, x: float, y: float, half: float) -> None:
         """A square is drawn at a whole layer: the grid moves to the nearest one."""
