@@ -12,6 +12,7 @@ import PIL.ImageSequence
 import pytest
 import torch
 
+from docs.animation import main as make_animation
 from nvp_studio.explore import animation_files
 from nvp_studio.explore.animating import FrameLatents, animate, drawing_frames
 from nvp_studio.explore.animation import Animation, recorded
@@ -345,3 +346,13 @@ def test_the_animation_of_the_documentation_begins_at_its_keyframe() -> None:
         assert np.array_equal(frame[..., :1], pixels.repeat(factor, 0).repeat(factor, 1))
     assert sum(times) == pytest.approx(film.seconds)
     assert path.stat().st_size < 2**20
+
+
+@pytest.mark.slow
+def test_the_animation_of_the_documentation_is_what_its_command_makes(tmp_path: Path) -> None:
+    """Two test images and the way between them; a frame may differ by a grey level on another processor."""
+    path = Path(__file__).parents[2] / "docs" / "animation.gif"
+    make_animation(["--output", str(tmp_path / "again.gif")])
+    assert read_animation(tmp_path / "again.gif") == read_animation(path)
+    for frame, again in zip(shown(path)[0], shown(tmp_path / "again.gif")[0], strict=True):
+        assert np.abs(frame.astype(int) - again).max() <= 1
