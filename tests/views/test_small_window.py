@@ -94,3 +94,21 @@ def test_every_dialog_fits_on_a_screen_of_800_by_600(shared_engine: Engine, qtbo
             dialog.close()
         delete_now()
     assert seen == set(keys)
+
+
+def test_no_pixel_of_two_lines_is_cut(qtbot: Bot) -> None:
+    label = ElidedLabel("gypsy " * 8, lines=2)
+    qtbot.addWidget(label)
+    label.setFixedWidth(200)
+    label.show()
+
+    def rows_with_ink() -> int:
+        image = label.grab().toImage()
+        rows = [{image.pixel(x, y) for x in range(image.width())} for y in range(image.height())]
+        return sum(len(row) > 1 for row in rows)
+
+    needed = label.heightForWidth(200)
+    label.setFixedHeight(needed)
+    shown = rows_with_ink()
+    label.setFixedHeight(needed + 20)
+    assert rows_with_ink() == shown > 12

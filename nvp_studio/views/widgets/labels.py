@@ -107,7 +107,8 @@ class ElidedLabel(TextLabel):
             return -1
         lines = min(self._lines, lines_needed(self.text(), self.fontMetrics(), width))
         margins, metrics = self.contentsMargins(), self.fontMetrics()
-        return margins.top() + margins.bottom() + max(metrics.height(), lines * metrics.lineSpacing())
+        text = metrics.height() if lines == 1 else metrics.size(0, "\n" * (lines - 1)).height()
+        return margins.top() + margins.bottom() + text
 
     @property
     def shown_text(self) -> str:
