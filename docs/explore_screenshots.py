@@ -315,6 +315,7 @@ class Stage:
         """A sample by the newest weights of a run that is trained."""
         from nvp_studio.training.config import TrainConfig, recommended
 
+        self.open_face(WOMAN)
         live = self.studio.live
         config = TrainConfig(
             **recommended("quick"), preset="quick", data="peeps", minutes=30, validation_every=50, validation_images=100
@@ -356,6 +357,8 @@ TOOLS: dict[str, Callable[[Stage], Shot]] = {
 def take_explore(studio: Studio, output: Path, only: Sequence[str]) -> None:
     """A picture of each tool in each theme and size; of those named in `only`, where there are any."""
 
+    from PySide6.QtGui import QCursor
+
     from nvp_studio.views import notify
 
     output.mkdir(parents=True, exist_ok=True)
@@ -366,6 +369,7 @@ def take_explore(studio: Studio, output: Path, only: Sequence[str]) -> None:
     window.show_page("explore")
     studio.explore.engine.open_model("")
     studio.wait(lambda: not studio.engine.opening and studio.explore.picture is not None, 60, "picture")
+    QCursor.setPos(1919, 1079)  # a pointer that rests on a slider opens its previews
     stage = Stage(studio)
     stage.page._close_welcome()
     for name in only or TOOLS:
