@@ -14,11 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nvp_studio.checkpoints import load
-from nvp_studio.commands.pictures import _MAX_RECIPE_BYTES, _read_latents
+from nvp_studio.commands.pictures import _read_latents
 from nvp_studio.data import load_data
 from nvp_studio.data.images import read_image
 from nvp_studio.data.mat_file import read_mat
 from nvp_studio.explore.model import open_model
+from nvp_studio.explore.pictures import _MAX_RECIPE_BYTES
 from nvp_studio.explore.rendering import latent
 from nvp_studio.files import read_regular
 from nvp_studio.recipe import Recipe
