@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from PySide6.QtCore import QObject
+from shiboken6 import isValid
 
 from nvp_studio.state.explore import ExploreState
 from nvp_studio.state.tray import TrayState
@@ -29,8 +30,11 @@ class ExploreMessages(QObject):
             notify.warning(self.tr("The tray cannot be read: {0}").format(tray.problem), topic="tray")
 
     def _settle(self) -> None:
-        """Something succeeded: why something before it did not is no news any more."""
-        if self._state.undrawable != self._state.recipe:
+        """Something succeeded: why something before it did not is no news any more.
+
+        The undo stack says so too while it is deleted, at the end of the program.
+        """
+        if isValid(self) and isValid(notify.channel) and self._state.undrawable != self._state.recipe:
             notify.settle(_TOPIC)
 
     def _on_failed(self, reason: str) -> None:
