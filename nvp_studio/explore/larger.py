@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.flow.engine.inference import Inference
@@ -26,7 +27,8 @@ def at_size(model: OpenedModel, recipe: Recipe) -> OpenedModel:
     if not can_be_enlarged(recipe):
         raise ValueError("a picture larger than trained begins from noise of its size; this recipe has an image in it")
     if factor not in model.larger:
-        flow = Inference(enlarged(model.flow.flow, factor))
+        with torch.inference_mode(False):  # the weights, which are shared, may be used with gradients later
+            flow = Inference(enlarged(model.flow.flow, factor))
         model.larger.clear()
         model.larger[factor] = replace(
             model, flow=flow, directions=None, reference=np.empty(0), base_latents={}, enlargement=factor, larger={}

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from nvp_studio.explore.larger import at_size
+from nvp_studio.explore.local_directions import find_local_directions
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.nudge import step_density
 from nvp_studio.explore.pictures import read_picture, save_picture
@@ -87,3 +88,13 @@ def test_an_older_recipe_is_of_the_trained_size() -> None:
     assert Recipe.from_json('{"checkpoint":"a","base":{"type":"seed","seed":1}}').enlarged == 1
     with pytest.raises(ValueError, match="not a recipe"):
         Recipe.from_json('{"checkpoint":"a","base":{"type":"seed","seed":1},"enlarged":11}')
+
+
+def test_gradients_are_there_after_a_larger_picture_was_drawn(model: OpenedModel) -> None:
+    draw(model, [LARGER])
+    own = msgspec.structs.replace(LARGER, enlarged=1)
+    for space in ("z", "x"):
+        assert step_density(model, own, space) != own
+    find_local_directions(model, own)
+    shared = (*model.flow.flow.parameters(), *model.flow.flow.buffers())
+    assert not any(tensor.is_inference() for tensor in shared), "they could have no gradients again"
