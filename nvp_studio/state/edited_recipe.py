@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoStack
 
-from nvp_studio.recipe import Image, Recipe, Seed, can_be_enlarged
+from nvp_studio.recipe import Image, Recipe, Seed, can_be_enlarged, sources
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.value_edit import ValueEdit
 from nvp_studio.worker.messages import ModelInfo
@@ -73,6 +73,20 @@ class EditedRecipe(QObject):
         return self.model.sample_temperatures or (1.0,) * self.scales if self.model else ()
 
     @property
+    def next_temperatures(self) -> tuple[float, ...]:
+        """Temperature of each scale of a sample that replaces the picture, finest first.
+
+        Those of the picture, but where it is an image or made of images, a scale that is at 1, which shows it as it is,
+        gets the temperature of the model's samples.
+        """
+        base, present = self.recipe.base, self.temperatures
+        own = base.temperatures if isinstance(base, Image) else ()
+        if all(isinstance(source, Seed) for source in sources(base)) or any(value != 1.0 for value in own):
+            return present
+        pairs = zip(present, self.sample_temperatures, strict=False)
+        return tuple(usual if value == 1.0 else value for value, usual in pairs)
+
+    @property
     def own_temperatures(self) -> tuple[float, ...]:
         """The temperatures a reset goes back to: those at which an image is shown as it is."""
         base = self.recipe.base
@@ -122,12 +136,10 @@ class EditedRecipe(QObject):
         self.gesture_ended.emit()
 
     def new_sample(self, seed: int | None = None) -> None:
-        """Another sample, of a random or given seed; a sample's temperatures stay, offsets go."""
+        """Another sample, of a random or given seed, at the `next_temperatures`; offsets go."""
         seed = self._random.randrange(10**6) if seed is None else max(0, min(seed, MAX_SEED))
         recipe = replace(self.recipe.without_moves(), base=Seed(seed), scales=(), kept=None)
-        base = self.recipe.base
-        if not isinstance(base, Seed) and not (isinstance(base, Image) and base.temperatures):
-            recipe = recipe.with_temperatures(self.sample_temperatures)
+        recipe = recipe.with_temperatures(self.next_temperatures)
         self._edit(self._with_locked(recipe), self.tr("new sample"))
 
     def set_locked(self, scale: int, locked: bool) -> None:

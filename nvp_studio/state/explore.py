@@ -66,7 +66,7 @@ class ExploreState(EditedRecipe):
         self._file_waiting: Path | None = None
         self.samples = SampleStrip(engine, self)
         self.samples.failed.connect(self.failed)
-        self.edited.connect(lambda: self.samples.follow(self.recipe.temperatures))
+        self.edited.connect(lambda: self.samples.follow(self.next_temperatures))
         engine.model_opened.connect(self._on_model_opened)
         engine.model_compiled.connect(self._on_model_compiled)
         self.gesture_ended.connect(self._draw_compiled)
@@ -102,6 +102,8 @@ class ExploreState(EditedRecipe):
         super().apply(recipe)
         if before.base != recipe.base:
             self._set_notes(())
+        if not self.in_gesture:  # undo and redo too
+            self.samples.follow(self.next_temperatures)
 
     def pick_sample(self, index: int) -> None:
         """Show a sample of the sheet as it is shown there, with the temperatures of the sheet."""
@@ -110,7 +112,7 @@ class ExploreState(EditedRecipe):
 
     def more_samples(self) -> None:
         """Fill the strip with samples of other seeds."""
-        self.samples.show_others(self.recipe.temperatures)
+        self.samples.show_others(self.next_temperatures)
 
     def show(self, recipe: Recipe, text: str, notes: tuple[str, ...] = (), merge_key: str = "") -> None:
         """Show any recipe, as one undoable edit; quick ones of one `merge_key` are merged."""
@@ -255,7 +257,7 @@ class ExploreState(EditedRecipe):
             self.samples.forget()
             self.recipe_changed.emit(self.recipe)
         self._ask_picture()
-        self.samples.draw(self.recipe.temperatures)
+        self.samples.draw(self.next_temperatures)
         path, self._file_waiting = self._file_waiting, None
         if path is not None:
             self.open_image(path)

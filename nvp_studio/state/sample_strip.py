@@ -13,7 +13,7 @@ SHEET_IMAGES = 24
 
 
 class SampleStrip(QObject):
-    """Samples of successive seeds, with the temperatures of the picture on Explore."""
+    """Samples of successive seeds, with the temperatures that a new sample on Explore has."""
 
     changed = Signal(object)
     """`Sheet` of samples to pick from."""
@@ -57,7 +57,7 @@ class SampleStrip(QObject):
         if model is None or self._engine.explorer.state != "ready":
             return
         recipes = tuple(
-            Recipe(checkpoint=model.digest, base=Seed(seed), temperatures=temperatures)
+            Recipe(checkpoint=model.digest, base=Seed(seed)).with_temperatures(temperatures)
             for seed in range(self._seed, self._seed + SHEET_IMAGES)
         )
         self._temperatures = temperatures

@@ -31,7 +31,7 @@ def progress_text(progress: Comparing) -> str:
     texts = {
         "loading": _tr("Reading the images"),
         "encoding": _tr("Computing latents, once for this model and these data"),
-        "comparing": _tr("Measuring images that were not trained on"),
+        "comparing": _tr("Comparing held-out images with the training images"),
         "searching": _tr("Comparing"),
         "projecting": _tr("Finding the principal components"),
     }
