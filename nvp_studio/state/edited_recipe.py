@@ -169,8 +169,8 @@ class EditedRecipe(QObject):
         self._edit(self.recipe.with_offset(direction, 0.0), text)
 
     def set_temperature(self, value: float, scale: int | None = None) -> None:
-        """Set the temperature of one scale, or (None) of all."""
-        values = [value] * self.scales if scale is None else list(self.temperatures)
+        """Set the temperature of one scale, or (None) the mean of all, from which they differ as the image's own do."""
+        values = with_mean(self.own_temperatures, value) if scale is None else list(self.temperatures)
         if scale is not None:
             values[scale] = value
         self._edit(self.recipe.with_temperatures(values), self.tr("temperature"), f"temperature-{scale}")
@@ -290,3 +290,14 @@ def same_origin(one: Recipe, other: Recipe) -> bool:
 
 def _without_moves(recipe: Recipe) -> Recipe:
     return replace(recipe, offsets=(), moves=(), locked=(), keep_length=False)
+
+
+def with_mean(own: Sequence[float], mean: float) -> list[float]:
+    """Temperatures with this mean that all fall to 0 as `own` do, and all rise to 1; above 1, all are the mean."""
+    middle = sum(own) / max(1, len(own))
+    if mean >= 1 or middle >= 1:
+        return [mean * (value / middle if mean < middle else 1) for value in own]
+    if mean < middle:
+        return [value * mean / middle for value in own]
+    share = (mean - middle) / (1 - middle)
+    return [value + (1 - value) * share for value in own]

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from msgspec.structs import replace
 from nvp_studio.explore.model import open_model
 from nvp_studio.recipe import Image, Recipe, Seed
 from nvp_studio.state import value_edit
+from nvp_studio.state.edited_recipe import with_mean
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.explore import ExploreState
 from nvp_studio.state.sample_strip import SHEET_IMAGES
@@ -215,13 +217,13 @@ def test_a_new_sample_has_the_temperatures_of_the_model(state: ExploreState, qtb
     assert state.temperatures == (0.1, 0.7)
     state.set_temperature(0.5)
     state.new_sample(3)
-    assert state.temperatures == (0.5, 0.5), "as they were set"
+    assert state.temperatures == pytest.approx((0.25, 0.75)), "as they were set: half in the mean"
     state.reset_temperature(0)
-    assert state.temperatures == (0.1, 0.5)
+    assert state.temperatures == pytest.approx((0.1, 0.75))
     state.reset_temperature()
     assert state.temperatures == (0.1, 0.7)
     state.undo.undo()
-    assert state.temperatures == (0.1, 0.5)
+    assert state.temperatures == pytest.approx((0.1, 0.75))
 
 
 def test_percentile_counts_the_reference_images_below(state: ExploreState) -> None:
@@ -365,3 +367,15 @@ def test_the_python_code_makes_the_same_picture(state: ExploreState, qtbot: Bot)
     assert state.picture is not None
     assert rendering.images[0].tobytes() == state.picture.image.pixels
     assert rendering.bits_per_dim[0] == pytest.approx(state.bits_per_dim, abs=1e-6)
+
+
+@pytest.mark.parametrize("own", [(0.0, 0.06, 0.24, 0.55), (0.8, 0.8), (0.0, 0.0), (1.0, 1.0, 1.0), (0.3,)])
+def test_all_temperatures_together_rise_without_one_falling(own: tuple[float, ...]) -> None:
+    means = [k / 20 for k in range(31)]
+    lists = [with_mean(own, mean) for mean in means]
+    for mean, values in zip(means, lists, strict=True):
+        assert sum(values) / len(values) == pytest.approx(mean)
+    for lower, higher in pairwise(lists):
+        assert all(a <= b + 1e-12 for a, b in zip(lower, higher, strict=True))
+    assert with_mean(own, sum(own) / len(own)) == pytest.approx(own)
+    assert with_mean(own, 1.0) == pytest.approx([1.0] * len(own))

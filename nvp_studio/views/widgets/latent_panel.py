@@ -133,7 +133,7 @@ class LatentPanel(QWidget):
             "below 1: cleaner and more alike; 1: as the flow learnt them; above: wilder."
         )
         if scale is None:
-            return text
+            return text + "\n" + self.tr("All: their mean; the scales differ as the model proposes, until all are 1.")
         role = self.tr("what lies between fine and coarse")
         if scale == 0:
             role = self.tr("texture and edges, the latents that leave the flow first")

@@ -88,10 +88,10 @@ class ScoreCard(QFrame):
         if percentile >= 99.9:
             return self.tr("unlike the data")
         if percentile > 95:
-            return self.tr("unusual")
+            return self.tr("high score")
         if percentile < 5:
-            return self.tr("unusually simple")
-        return self.tr("typical")
+            return self.tr("low score")
+        return self.tr("usual score")
 
 
 def _percent(value: float) -> str:
