@@ -19,9 +19,9 @@ from nvp_studio.views.importer import Importer
 from nvp_studio.views.key_reasons import tell_reason
 from nvp_studio.views.lessons.lessons import Lessons
 from nvp_studio.views.lost_focus import FocusKeeper
-from nvp_studio.views.menus import MnemonicMenu
 from nvp_studio.views.notification_history import NotificationHistory
 from nvp_studio.views.page import Page
+from nvp_studio.views.registry_menu import RegistryMenu
 from nvp_studio.views.tab_order import move_focus
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.drag_out import PictureMime
@@ -217,11 +217,10 @@ class MainWindow(QMainWindow):
         self._actions.set_theme(choice)
 
     def _fill_menu_bar(self) -> None:
-        self._menus: dict[str, MnemonicMenu] = {}
+        self._menus: dict[str, RegistryMenu] = {}
         for key, title in self.registry.menus.items():
-            menu = MnemonicMenu(title, self.menuBar())
+            menu = RegistryMenu(self.registry, key, title, self.menuBar())
             self.menuBar().addMenu(menu)
-            menu.aboutToShow.connect(partial(self._fill_menu, key))
             self._menus[key] = menu
         self._refresh_menu_bar()
 
@@ -230,14 +229,6 @@ class MainWindow(QMainWindow):
         for key, menu in self._menus.items():
             menu.menuAction().setVisible(bool(self.registry.entries(key)))
         self._fit_status()
-
-    def _fill_menu(self, key: str) -> None:
-        menu = self._menus[key]
-        menu.empty()
-        for entry in self.registry.entries(key):
-            if entry.separator:
-                menu.addSeparator()
-            menu.addAction(entry.action)
 
     def _connect_signals(self) -> None:
         self._rail.page_chosen.connect(self.show_page)

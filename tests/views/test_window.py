@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QLabel,
     QLineEdit,
+    QMenu,
     QSlider,
     QWidget,
 )
@@ -89,6 +90,12 @@ def test_no_two_actions_share_a_shortcut(shared_window: MainWindow) -> None:
             seen[text] = entry.key
 
 
+def with_submenus(menu: QMenu) -> list[QMenu]:
+    """A menu that was just opened, and the menus in it."""
+    menu.aboutToShow.emit()
+    return [menu, *(action.menu() for action in menu.actions() if action.menu() is not None)]
+
+
 def found(palette: CommandPalette) -> list[str]:
     """Keys of the actions the palette lists."""
     items = [palette.list.topLevelItem(row) for row in range(palette.list.topLevelItemCount())]
@@ -99,10 +106,10 @@ def test_every_action_is_in_palette_and_help_and_says_why_it_is_not_possible(sha
     registry = shared_window.registry
     in_menus: list[QAction] = []
     for top in shared_window.menuBar().actions():
-        menu = top.menu()
-        menu.aboutToShow.emit()
-        in_menus += [action for action in menu.actions() if not action.isSeparator()]
+        for menu in with_submenus(top.menu()):
+            in_menus += [action for action in menu.actions() if not action.isSeparator() and action.menu() is None]
     assert set(in_menus) == {entry.action for entry in registry.entries() if entry.menu}
+    assert len(in_menus) == len(set(in_menus))
     with_keys = [action for action in shared_window.findChildren(QAction) if action.shortcuts()]
     assert {action.objectName() for action in with_keys} <= {entry.key for entry in registry.entries()}
     assert shared_window.findChildren(QShortcut) == []
@@ -157,8 +164,8 @@ def test_a_menu_holds_the_same_each_time_it_opens(shared_window: MainWindow) -> 
         menu = top.menu()
         shown = []
         for _ in range(3):
-            menu.aboutToShow.emit()
-            shown.append([(action.text(), action.isSeparator()) for action in menu.actions()])
+            actions = [action for one in with_submenus(menu) for action in one.actions()]
+            shown.append([(action.text(), action.isSeparator()) for action in actions])
         assert shown[0] == shown[1] == shown[2]
     assert shared_window.registry["edit.undo"].text()
     assert shared_window.registry["view.log"].text()
@@ -372,11 +379,26 @@ def test_a_model_that_does_not_open_is_named_once_without_its_folder(shared_wind
 @pytest.mark.slow
 def test_no_letter_of_a_menu_has_two_items(shared_window: MainWindow) -> None:
     for top in shared_window.menuBar().actions():
-        menu = top.menu()
-        menu.aboutToShow.emit()
-        letters = [QKeySequence.mnemonic(action.text()).toString() for action in menu.actions()]
-        letters = [letter for letter in letters if letter]
-        assert len(letters) == len(set(letters)), f"{menu.title()}: {sorted(letters)}"
+        for menu in with_submenus(top.menu()):
+            letters = [QKeySequence.mnemonic(action.text()).toString() for action in menu.actions()]
+            letters = [letter for letter in letters if letter]
+            assert len(letters) == len(set(letters)), f"{menu.title()}: {sorted(letters)}"
+
+
+@pytest.mark.slow
+def test_every_menu_fits_a_small_screen_in_one_column(shared_window: MainWindow) -> None:
+    for top in shared_window.menuBar().actions():
+        for menu in with_submenus(top.menu()):
+            actions = [action for action in menu.actions() if not action.isSeparator()]
+            for action in actions:
+                action.setVisible(True)  # whatever is hidden now may be shown together
+            size = menu.sizeHint()
+            assert size.width() <= 800, menu.title()
+            assert size.height() <= 600, menu.title()
+            assert len({menu.actionGeometry(action).left() for action in actions}) == 1, menu.title()
+    explore = shared_window._menus["explore"]
+    assert len([action for action in explore.actions() if not action.isSeparator()]) <= 15
+    assert "explore.blend-file-a" in [action.objectName() for action in with_submenus(explore)[3].actions()]
 
 
 def test_page_and_log_are_restored_at_the_next_start(shared_engine: Engine, qtbot: Bot, tmp_path: Path) -> None:

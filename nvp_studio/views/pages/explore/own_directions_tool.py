@@ -36,7 +36,8 @@ class OwnDirectionsTool(QObject):
         self.state = OwnDirectionsState(explore)
         add = partial(context.registry.add, page=page)
         text, tip = self.tr("New direction from pictures"), self.tr("Choose two groups of pictures, and name it")
-        self._new = add("explore.new-direction", text, self._toggle, "Shift+J", "pencil", tip=tip, checkable=True)
+        new = partial(add, tip=tip, checkable=True, separator=True)
+        self._new = new("explore.new-direction", text, self._toggle, "Shift+J", "pencil")
         for group, letter in enumerate(_LETTERS):
             text = self.tr("Picture on screen to group {0}").format(letter)
             take = partial(self._take_picture, group)

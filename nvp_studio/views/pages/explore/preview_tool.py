@@ -31,7 +31,8 @@ class PreviewTool(QObject):
         add = partial(context.registry.add, page=page)
         text = self.tr("Previews below the sliders")
         tip = self.tr("Show the picture with each slider at −2, 0 and +2")
-        self._shown = add("explore.previews", text, self._on_toggled, "Ctrl+Shift+J", "images", tip=tip, checkable=True)
+        previews = partial(add, tip=tip, checkable=True, separator=True)
+        self._shown = previews("explore.previews", text, self._on_toggled, "Ctrl+Shift+J", "images")
         texts = (
             (self.tr("Named directions first"), "Ctrl+Shift+N"),
             (self.tr("Directions by their variance"), "Ctrl+Shift+R"),
