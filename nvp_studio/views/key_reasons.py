@@ -1,4 +1,4 @@
-"""Why a key does nothing: it is that of an action which is not possible now."""
+"""What becomes of a key that nothing took: it is that of an action of the page, or of one which is not possible now."""
 
 from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
@@ -8,17 +8,23 @@ from nvp_studio.views import notify
 from nvp_studio.views.actions import ActionRegistry, plain_text, why_not
 
 
-def tell_reason(registry: ActionRegistry, event: QKeyEvent) -> bool:
-    """Say in one line what the action of a key that nothing took needs; returns whether there was something to say.
+def heed(registry: ActionRegistry, event: QKeyEvent) -> bool:
+    """Do what a key that nothing took means on the page that is shown, or say in one line what its action needs.
 
-    Escape, which ends whatever is under way, says nothing where nothing is.
+    Keys of a page work while the keyboard is on it; beside it, as on the buttons that choose a page, they come here.
+    Escape, which ends whatever is under way, says nothing where nothing is. Returns whether the key had a meaning.
     """
     if event.isAutoRepeat() or event.key() == Qt.Key.Key_Escape:
         return False
     keys = QKeySequence(event.keyCombination())
     for entry in registry.entries():
         action = entry.action
-        if not action.isEnabled() and keys in action.shortcuts() and _in_place(action) and (reason := why_not(action)):
+        if keys not in action.shortcuts() or not _in_place(action):
+            continue
+        if action.isEnabled():
+            action.trigger()
+            return True
+        if reason := why_not(action):
             text = QCoreApplication.translate("KeyReasons", "{0}: {1}.")
             notify.info(text.format(plain_text(action), reason), topic="key")
             return True

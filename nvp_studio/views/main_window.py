@@ -16,7 +16,7 @@ from nvp_studio.views.context import WindowContext
 from nvp_studio.views.dialogs import FRAME
 from nvp_studio.views.engine_notifications import EngineNotifications
 from nvp_studio.views.importer import Importer
-from nvp_studio.views.key_reasons import tell_reason
+from nvp_studio.views.key_reasons import heed
 from nvp_studio.views.lessons.lessons import Lessons
 from nvp_studio.views.lost_focus import FocusKeeper
 from nvp_studio.views.notification_history import NotificationHistory
@@ -166,8 +166,8 @@ class MainWindow(QMainWindow):
         page.activated()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Nothing took the key: it may be that of an action which is not possible now."""
-        if not tell_reason(self.registry, event):
+        """Nothing took the key: it may be one of the page that is shown."""
+        if not heed(self.registry, event):
             super().keyPressEvent(event)
 
     def open_in_explore(self, paths: list[Path]) -> None:

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QToolButton
 
 from nvp_studio.state.engine import Engine
 from nvp_studio.views.main_window import MainWindow
 from nvp_studio.views.pages.explore.page import ExplorePage
+from nvp_studio.views.widgets.rail import Rail
 from tests.qt import Bot
 from tests.views.explore_page import settled, shown_page
 
@@ -97,3 +99,18 @@ def test_a_picture_that_could_not_be_written_is_told_until_it_is_written(
     with qtbot.waitSignal(page.state.saved):
         page.state.save_picture(tmp_path / "a.png", 1)
     assert messages(page) == ["Saved a.png with its recipe; drop it here to get it back."]
+
+
+def test_letters_of_a_page_work_beside_it_too(page: ExplorePage, qtbot: Bot) -> None:
+    window = page.window()
+    assert isinstance(window, MainWindow)
+    recipe = page.state.recipe
+    rail = window.findChild(Rail)
+    assert rail is not None
+    beside = rail.findChildren(QToolButton)[0]
+    beside.setFocus()
+    qtbot.keyClick(beside, Qt.Key.Key_N)
+    assert page.state.recipe != recipe, "the picture has changed"
+    qtbot.keyClick(beside, Qt.Key.Key_Q, SHIFT)
+    (shown,) = messages(page)
+    assert shown.startswith("Redraw the painted region")
