@@ -116,7 +116,7 @@ def test_a_click_takes_a_picture_out_of_its_group_and_the_menu_adds_many(page: E
     qtbot.mouseClick(row.grid, Qt.MouseButton.LeftButton, pos=row.grid.cell_rect(1).center())
     assert [recipe.base for recipe in state.groups[1]] == [Seed(1), *(Seed(seed) for seed in range(3, 25))]
     state.add(0, [Recipe(checkpoint="", base=Seed(seed)) for seed in range(100, 120)])
-    assert tool.head.note.text().startswith("Both have 20 or more")
+    assert tool.head.note.text().startswith("Made by a linear classifier")
     state.make("classified")
     qtbot.waitUntil(lambda: bool(state.directions))
     assert state.directions[0].method == "classifier"

@@ -90,8 +90,10 @@ class OwnDirectionsTool(QObject):
         if not all(state.groups):
             return self.tr("Put pictures into A and B: the one on screen, files, samples, or the tray.")
         if state.classified:
-            return self.tr("Both have {0} or more: a linear classifier gives the direction.").format(CLASSIFIED_FROM)
-        return self.tr("The difference of their means; from {0} in both a linear classifier.").format(CLASSIFIED_FROM)
+            return self.tr("Made by a linear classifier, as both groups have {0} or more.").format(CLASSIFIED_FROM)
+        return self.tr("Made of the means of A and B; with {0} or more in both, by a linear classifier.").format(
+            CLASSIFIED_FROM
+        )
 
     def _show_pictures(self) -> None:
         for row, recipes, images in zip(self.head.rows, self.state.groups, self.state.pictures, strict=True):
@@ -99,9 +101,7 @@ class OwnDirectionsTool(QObject):
 
     def _toggle(self) -> None:
         self.wanted.emit()
-        self.head.show_editor(self._new.isChecked())
-        if self._new.isChecked() and not self.head.name.text():
-            self.head.name.setFocus()
+        self.head.show_editor(self._new.isChecked())  # the keyboard stays: letters choose pictures for the groups
 
     def _open_editor(self) -> None:
         self.wanted.emit()
