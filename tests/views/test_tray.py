@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLineEdit
+from PySide6.QtGui import QContextMenuEvent
+from PySide6.QtWidgets import QApplication, QLineEdit, QMenu
 
 from nvp_studio.image_batch import ImageBatch
+from nvp_studio.recipe import Seed
 from nvp_studio.state.engine import Engine
 from nvp_studio.state.stored_tray import read_tray, tray_path
 from nvp_studio.state.tray import TrayState
 from nvp_studio.views.pages.explore.page import ExplorePage
+from nvp_studio.views.widgets.tray_panel import caption
 from tests.qt import Bot
 from tests.views.explore_page import settled, shown_page
 
@@ -113,3 +116,45 @@ def test_a_large_picture_is_kept_with_a_small_image(page: ExplorePage) -> None:
     image = small.batch().array()[0]
     assert image[8, 2].tolist() == [0, 0, 0]
     assert image[8, 61].tolist() == [10, 200, 30]
+
+
+def test_a_right_click_offers_what_can_be_done_with_a_picture(page: ExplorePage, qtbot: Bot) -> None:
+    for seed in (3, 4):
+        page.state.new_sample(seed)
+        qtbot.waitUntil(lambda: settled(page))
+        page.tray.keep()
+    page.context.registry["explore.tray"].trigger()
+    tray = page.tools.tray_panel.list
+    assert "Del removes it" in tray.item(0).toolTip()
+
+    def choose(row: int, text: str) -> None:
+        place = tray.visualItemRect(tray.item(row)).center()
+        reason = QContextMenuEvent.Reason.Mouse
+        QApplication.sendEvent(tray.viewport(), QContextMenuEvent(reason, place, tray.viewport().mapToGlobal(place)))
+        menu = next(menu for menu in tray.findChildren(QMenu) if menu.isVisible())
+        next(action for action in menu.actions() if action.text().replace("&", "") == text).trigger()
+        menu.close()
+
+    choose(1, "Move left")
+    assert names(page) == stored(page) == ["sample 4", "sample 3"]
+    choose(1, "Show")
+    assert page.state.recipe.base == Seed(3)
+    choose(0, "Rename")
+    editor = tray.findChild(QLineEdit)
+    editor.setText("four")
+    qtbot.keyClick(editor, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: names(page) == ["four", "sample 3"])
+    choose(0, "Remove")
+    assert names(page) == stored(page) == ["sample 3"]
+    page.window().registry["edit.undo"].trigger()
+    assert names(page) == ["four", "sample 3"]
+
+
+def test_a_caption_keeps_the_number_that_tells_pictures_apart(page: ExplorePage) -> None:
+    metrics = page.tools.tray_panel.list.fontMetrics()
+    width = metrics.horizontalAdvance("Image 12345 of")
+    assert caption("Image 7", metrics, width) == "Image 7"
+    for name in ("Image 5646 of Peeps and others", "a picture of peeps, 5646", "5646 is the number of a picture"):
+        shown = caption(name, metrics, width)
+        assert "5646" in shown
+        assert metrics.horizontalAdvance(shown) <= width

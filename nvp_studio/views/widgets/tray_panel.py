@@ -1,13 +1,15 @@
 """The tray: pictures that were kept, side by side, each with its name."""
 
+import re
 from collections.abc import Sequence
 
-from PySide6.QtCore import QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QIcon, QKeyEvent, QPixmap
-from PySide6.QtWidgets import QListWidget, QListWidgetItem, QWidget
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QContextMenuEvent, QFontMetrics, QIcon, QKeyEvent, QPixmap
+from PySide6.QtWidgets import QListWidget, QListWidgetItem, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from nvp_studio.state.qimages import qimage
 from nvp_studio.state.stored_tray import TrayPicture
+from nvp_studio.views.menus import MnemonicMenu
 from nvp_studio.views.theme import SPACE
 from nvp_studio.views.widgets.action_button import ActionButton
 from nvp_studio.views.widgets.labels import plain_tip
@@ -52,6 +54,7 @@ class TrayPanel(QWidget):
     def show_pictures(self, pictures: Sequence[TrayPicture]) -> None:
         """Show the pictures of the tray, in their order."""
         current = self.list.currentRow()
+        keys = self.tr("A click shows it, F2 renames it, Del removes it; a right click offers all that can be done.")
         self.list.blockSignals(True)
         self.list.clear()
         for picture in pictures:
@@ -61,7 +64,7 @@ class TrayPanel(QWidget):
             item = QListWidgetItem(QIcon(pixmap), picture.name)
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
             item.setSizeHint(QSize(_WIDTH, _SIDE + 3 * SPACE))
-            item.setToolTip(plain_tip(f"{picture.name}\n{picture.model_name}"))
+            item.setToolTip(plain_tip(f"{picture.name}\n{picture.model_name}\n{keys}"))
             self.list.addItem(item)
         self.list.setCurrentRow(min(current, len(pictures) - 1))
         self.list.blockSignals(False)
@@ -74,8 +77,31 @@ class TrayPanel(QWidget):
         QTimer.singleShot(0, self, lambda: self.renamed.emit(row, name))
 
 
+_NUMBER = re.compile(r"\d+")
+
+
+def caption(name: str, metrics: QFontMetrics, width: int) -> str:
+    """A name shortened to `width` pixels where its numbers stay, which tell pictures apart, or at least the first."""
+    mode = Qt.TextElideMode
+    ways = [metrics.elidedText(name, way, width) for way in (mode.ElideMiddle, mode.ElideRight, mode.ElideLeft)]
+    numbers = _NUMBER.findall(name)
+    for wanted in (numbers, numbers[:1]):
+        for shown in ways:
+            if all(number in _NUMBER.findall(shown) for number in wanted):
+                return shown
+    return ways[0]
+
+
+class _Captions(QStyledItemDelegate):
+    """Writes names as `caption` shortens them."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
+        super().initStyleOption(option, index)
+        option.text = caption(option.text, option.fontMetrics, option.rect.width() - SPACE)
+
+
 class PictureList(QListWidget):
-    """Arrow keys choose, Return shows, F2 renames, Del deletes, Alt with an arrow key moves."""
+    """Arrow keys choose, Return shows, F2 renames, Del deletes, Alt with an arrow key moves; a menu has all of it."""
 
     chosen = Signal(int)
     deleted = Signal(int)
@@ -91,7 +117,8 @@ class PictureList(QListWidget):
         self.setWrapping(False)
         self.setIconSize(QSize(side, side))
         self.setFixedHeight(height)
-        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self._captions = _Captions()
+        self.setItemDelegate(self._captions)
         self.setEditTriggers(QListWidget.EditTrigger.EditKeyPressed)
         self.setHorizontalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -100,6 +127,33 @@ class PictureList(QListWidget):
     def startDrag(self, actions: Qt.DropAction) -> None:
         if self.currentRow() >= 0:
             self.dragged.emit(self.currentRow())
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        by_key = event.reason() == QContextMenuEvent.Reason.Keyboard
+        item = self.currentItem() if by_key else self.itemAt(event.pos())
+        if item is None:
+            return
+        place = self.viewport().mapToGlobal(self.visualItemRect(item).center()) if by_key else event.globalPos()
+        self.setCurrentItem(item)
+        row = self.row(item)
+        menu = MnemonicMenu(self)
+        menu.addAction(self.tr("&Show"), lambda: self.chosen.emit(row))
+        if item.flags() & Qt.ItemFlag.ItemIsEditable:
+            menu.addAction(self.tr("Re&name"), "F2", lambda: self.editItem(self.item(row)))
+        menu.addAction(self.tr("Move &left"), "Alt+Left", lambda: self._move(row, -1)).setEnabled(row > 0)
+        menu.addAction(self.tr("Move &right"), "Alt+Right", lambda: self._move(row, 1)).setEnabled(
+            row + 1 < self.count()
+        )
+        menu.addSeparator()
+        menu.addAction(self.tr("Re&move"), "Del", lambda: self.deleted.emit(row))
+        menu.aboutToHide.connect(menu.deleteLater)
+        menu.popup(place)
+        event.accept()
+
+    def _move(self, row: int, step: int) -> None:
+        if 0 <= row + step < self.count():
+            self.moved.emit(row, row + step)
+            self.setCurrentRow(row + step)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         row, key = self.currentRow(), event.key()
@@ -112,8 +166,6 @@ class PictureList(QListWidget):
         elif key == Qt.Key.Key_Delete:
             self.deleted.emit(row)
         elif step is not None and event.modifiers() & Qt.KeyboardModifier.AltModifier:
-            if 0 <= row + step < self.count():
-                self.moved.emit(row, row + step)
-                self.setCurrentRow(row + step)
+            self._move(row, step)
         else:
             super().keyPressEvent(event)
