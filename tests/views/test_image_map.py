@@ -115,6 +115,26 @@ def test_images_that_are_encircled_go_into_the_tray(
     qtbot.waitUntil(lambda: page.map.dialog is None)
 
 
+def test_the_select_button_says_what_to_do_and_again_after_a_straight_drag(
+    page: ExplorePage, qtbot: Bot, data: str
+) -> None:
+    dialog = opened(page, qtbot, data)
+    viewport, middle = dialog.view.viewport(), dialog.view.viewport().rect().center()
+    off = dialog.lasso.grab().toImage()
+    dialog.lasso.click()
+    assert dialog.status.text().startswith("Draw a line around images to select them")
+    on = dialog.lasso.grab().toImage()
+    assert on.pixelColor(off.width() // 2, 4) != off.pixelColor(off.width() // 2, 4), "the state is visible"
+    qtbot.mouseDrag(viewport, *(middle + QPoint(step, 0) for step in (-60, 0, 60)))
+    assert not dialog.view.selected.any()
+    assert dialog.status.text().startswith("Nothing is selected: draw a line around images")
+    qtbot.mouseDrag(viewport, *(middle + QPoint(*step) for step in ((-60, -50), (60, -50), (60, 50), (-60, 50))))
+    assert " selected" in dialog.status.text().split("  ·  ")[0]
+    dialog.lasso.click()
+    assert "draw" not in dialog.status.text().lower()
+    dialog.close()
+
+
 def test_wheel_drag_and_keys_move_the_map(page: ExplorePage, qtbot: Bot, data: str, tmp_path: Path) -> None:
     dialog = opened(page, qtbot, data)
     view, viewport = dialog.view, dialog.view.viewport()

@@ -120,6 +120,8 @@ class MapDialog(Dialog):
         self.column.addLayout(row)
         self.resize(QSize(110 * SPACE, 90 * SPACE))
         self._shown: MapMade | None = None
+        self._selected_none = False
+        """Whether what was drawn last selected nothing."""
         self._connect_signals()
         self._make()
 
@@ -139,7 +141,7 @@ class MapDialog(Dialog):
         self.data.file_wanted.connect(partial(self._ask, ask_known_file))
         self.view.opened.connect(self.state.show)
         self.view.marked_changed.connect(lambda _: self._show_status())
-        self.view.selection_changed.connect(self._show_status)
+        self.view.selection_changed.connect(self._on_selection)
         self.state.changed.connect(self._show_state)
         self.state.failed.connect(lambda reason: notify.refuse(reason, topic="map"))
         self.state.kept.connect(self._on_kept)
@@ -207,11 +209,20 @@ class MapDialog(Dialog):
                 parts.insert(0, self.tr("{0} selected").format(chosen))
             if view.marked >= 0:
                 parts.insert(0, self.tr("Image {0}").format(made.numbers[view.marked] + 1))
+            if view.lasso and not chosen:
+                hint = self.tr("Nothing is selected: draw a line around images")
+                parts.insert(0, hint if self._selected_none else self.tr("Draw a line around images to select them"))
             self.status.setText(SEPARATOR.join(parts))
 
     def _on_lasso(self) -> None:
         self.view.lasso = self.lasso.isChecked()
+        self._selected_none = False
         self.view.setFocus()
+        self._show_status()
+
+    def _on_selection(self) -> None:
+        self._selected_none = not self.view.selected.any()
+        self._show_status()
 
     def _keep(self) -> None:
         self.state.keep(tuple(np.flatnonzero(self.view.selected).tolist()))
