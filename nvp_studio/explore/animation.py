@@ -44,7 +44,7 @@ class Animation(msgspec.Struct, frozen=True, kw_only=True):
     """Length of the whole animation."""
     frames_per_second: float = 25.0
     loop: bool = False
-    """Whether the path goes on from its end to its beginning."""
+    """Whether the path goes on from its end to its beginning, and it is played again and again."""
     keep_length: bool = True
     """Of a spline: whether the length of the latent at every scale goes evenly from one keyframe's to the next's."""
     places: Annotated[tuple[tuple[float, float, float], ...], msgspec.Meta(max_length=MOST_PLACES)] = ()
@@ -160,14 +160,15 @@ class _Keys(msgspec.Struct):
 def recorded(recipe: Recipe, moves: tuple[tuple[float, float, float], ...], frames_per_second: float) -> Animation:
     """The animation of a drag between four corners: (seconds, phi, phi') of each move, in the order of time.
 
-    It lasts as long as the drag did. Raises `ValueError` for a drag without two places, or a recipe of another kind.
+    It lasts as long as the drag did, to a hundredth of a second. Raises `ValueError` for a drag without two
+    places, or a recipe of another kind.
     """
     if len(moves) < 2 or moves[-1][0] <= moves[0][0]:
         raise ValueError("there is no path yet: drag the place over the pad while it is recorded")
     kept = moves if len(moves) <= MOST_PLACES else _thinned(moves)
     begin, whole = kept[0][0], kept[-1][0] - kept[0][0]
     places = tuple((min(max((time - begin) / whole, 0.0), 1.0), phi, phi_prime) for time, phi, phi_prime in kept)
-    seconds = min(max(whole, 0.1), MOST_FRAMES / frames_per_second)
+    seconds = min(max(round(whole, 2), 0.1), MOST_FRAMES / frames_per_second)
     return Animation(
         keyframes=(recipe,), path="corners", seconds=seconds, frames_per_second=frames_per_second, places=places
     )

@@ -31,6 +31,11 @@ from nvp_studio.worker.messages import Answer, Failed, ModelInfo, RenderSheet, S
 _STILL_SECONDS = 0.1
 """A place of a recorded path that does not move for longer stands still so long."""
 
+_LEG_SECONDS = 0.5
+"""From each keyframe to the next, at least, where the length is chosen for many keyframes."""
+_PART = 16
+"""How many small pictures are asked for together: the first ones are shown before the last are there."""
+
 Otherwise = Callable[[Path], None] | None
 
 
@@ -51,7 +56,7 @@ class AnimationState(QObject):
         self.explore, self._tray = explore, tray
         self.animation = Animation()
         self.pictures: list[ImageBatch | None] = []
-        """Of the keyframes, None for one of a model of another size; empty until they are decoded."""
+        """Of the keyframes, the first ones until all are decoded; None for one of a model of another size."""
         self.progress = (0, 0)
         """How many of how many steps of writing a file are done; (0, 0) while none is written."""
         self.recording = False
@@ -134,7 +139,9 @@ class AnimationState(QObject):
         elif not kept:
             self.explore.failed.emit(self.tr("The pictures of the tray belong to models of another size."))
         else:
-            self._set_keyframes(tuple(kept[:MOST_KEYFRAMES]), self.tr("keyframes from the tray"))
+            taken = tuple(kept[:MOST_KEYFRAMES])
+            legs = len(taken) if self.animation.loop else len(taken) - 1
+            self._set_keyframes(taken, self.tr("keyframes from the tray"), _LEG_SECONDS * legs)
             self._tell_of_tray(len(recipes) - len(kept), len(kept) - MOST_KEYFRAMES)
 
     def _tell_of_tray(self, of_other_size: int, too_many: int) -> None:
@@ -165,12 +172,17 @@ class AnimationState(QObject):
         """Change settings of the animation, by the names of its fields; those that are refused are told."""
         self._edit(values, self.tr("animation"), "animation-" + "-".join(values))
 
-    def _set_keyframes(self, keyframes: tuple[Recipe, ...], text: str) -> None:
+    def _set_keyframes(self, keyframes: tuple[Recipe, ...], text: str, least_seconds: float = 0.0) -> None:
+        """The length stays, except that of a recorded path and one that is shorter than `least_seconds`."""
         if len(keyframes) > MOST_KEYFRAMES:
             self.explore.failed.emit(self.tr("An animation has at most {0} keyframes.").format(MOST_KEYFRAMES))
             return
-        path = "sphere" if self.animation.path == "corners" else self.animation.path
-        self._edit({"keyframes": keyframes, "path": path, "places": ()}, text)
+        path, seconds = self.animation.path, self.animation.seconds
+        if path == "corners":
+            path, seconds = "sphere", Animation().seconds
+        if seconds < least_seconds:
+            seconds = max(Animation().seconds, least_seconds)
+        self._edit({"keyframes": keyframes, "path": path, "places": (), "seconds": seconds}, text)
 
     def _edit(self, values: dict[str, Any], text: str, merge_key: str = "") -> None:
         try:
@@ -206,20 +218,25 @@ class AnimationState(QObject):
     # Small pictures of the keyframes
 
     def _ask_pictures(self) -> None:
+        """Ask for all of them, one part after the other."""
+        self._pictures.cancel()
+        self._ask_part(0)
+
+    def _ask_part(self, start: int) -> None:
         model, explore = self.explore.model, self.explore
         keyframes = self.animation.keyframes
-        if model is None or explore.engine.explorer.state != "ready" or not keyframes:
+        if model is None or explore.engine.explorer.state != "ready" or start >= len(keyframes):
             return
-        fitting = tuple(recipe for recipe in keyframes if _possible(recipe, model))
-        self._pictures.ask(RenderSheet(fitting, scores=False), lambda answer: self._on_pictures(keyframes, answer))
+        part = keyframes[start : start + _PART]
+        fitting = tuple(recipe for recipe in part if _possible(recipe, model))
+        self._pictures.ask(RenderSheet(fitting, scores=False), lambda answer: self._on_part(start, part, answer))
 
-    def _on_pictures(self, keyframes: tuple[Recipe, ...], answer: Answer | WorkerLost) -> None:
-        if keyframes is not self.animation.keyframes:
-            return
+    def _on_part(self, start: int, part: tuple[Recipe, ...], answer: Answer | WorkerLost) -> None:
         match answer:
             case Sheet(recipes=recipes, images=images):
                 batches = dict(zip(recipes, images.singles(), strict=True))
-                self.pictures = [batches.get(recipe) for recipe in keyframes]
+                self.pictures[start : start + len(part)] = [batches.get(recipe) for recipe in part]
+                self._ask_part(start + len(part))
             case Failed(reason=reason):
                 self._refused = sentence(reason)
         self.changed.emit()
@@ -342,6 +359,7 @@ class AnimationState(QObject):
     def _on_model_opened(self) -> None:
         self.cancel()
         self.record(False)
+        self._pictures.cancel()
         self.pictures, self._refused = [], ""
         self.player.set_animation(self.animation)
         self._pictures_wanted = True

@@ -71,9 +71,11 @@ class AnimationPlayer(QObject):
             self.play()
 
     def play(self) -> None:
-        """Go on from the present frame; at the end it begins again."""
+        """Go on from the present frame, at the end from the first; it stops at the end, unless it is a loop."""
         if not self._possible():
             return
+        if self._at_end:
+            self.frame = 0
         self.playing, self._wanted = True, True
         self._set_clock()
         self._timer.start(max(1, round(1000 / self.animation.frames_per_second)))
@@ -184,14 +186,23 @@ class AnimationPlayer(QObject):
             self.frame_shown.emit(image)
         self.moved.emit()
 
+    @property
+    def _at_end(self) -> bool:
+        """Whether there is no frame to go on to."""
+        return not self.animation.loop and self.frame >= self.animation.frames - 1
+
     def _set_clock(self) -> None:
         self._began = (time.monotonic(), self.frame)
 
     def _advance(self) -> None:
         """Move on to the frame whose time has come; wait for one that is not decoded yet."""
+        if self._at_end:
+            self.pause()
+            return
         began, first = self._began
         elapsed = time.monotonic() - began
-        frame = (first + int(elapsed * self.animation.frames_per_second)) % self.animation.frames
+        frame, frames = first + int(elapsed * self.animation.frames_per_second), self.animation.frames
+        frame = frame % frames if self.animation.loop else min(frame, frames - 1)
         if frame == self.frame:
             return
         if self._slot not in self._frames or frame - frame % self._stride not in self._frames:

@@ -42,7 +42,11 @@ class MixtureState(QObject):
         self.strip: Sheet | None = None
         """Pictures of the same ends, one for each of `strip_places`."""
         self._asked: Recipe | None = None
+        self.ends_follow = False
+        """Whether others take the place of these ends once the model that is being opened is there."""
         self._digest = explore.model.digest if explore.model is not None else ""
+        self._chosen_with = self._digest
+        """Digest of the model that the ends were chosen with last."""
         explore.recipe_changed.connect(self._on_recipe_changed)
         explore.gesture_ended.connect(self._refresh_strip)
         explore.engine.model_opened.connect(self._on_model_opened)
@@ -102,6 +106,8 @@ class MixtureState(QObject):
     def restore_ends(self, ends: tuple[Source | None, ...]) -> None:
         """Take the ends of another session, where the picture has none of its own."""
         model = self.explore.model
+        if model is not None:
+            self._chosen_with = model.digest
         if not self.active and model is not None:
             self.ends = tuple(end if end is not None and fits(end, model.image_shape) else None for end in ends)
             self.changed.emit()
@@ -114,7 +120,7 @@ class MixtureState(QObject):
         """Choose the ends, and show what is made of them where all are there."""
         place = self.place if self.active else self.middle
         before = self.explore.recipe
-        self.ends = ends
+        self.ends, self._chosen_with = ends, self._digest
         self.changed.emit()
         recipe = self._recipe(place, before)
         if recipe is not None:
@@ -138,15 +144,21 @@ class MixtureState(QObject):
     def _on_recipe_changed(self, recipe: Recipe) -> None:
         apart = self.taken_apart(recipe.base)
         if apart is not None:
+            if self.ends != apart[0]:
+                self._chosen_with = self._digest
             self.ends, self.place = apart
         self.changed.emit()
         self._refresh_strip()
 
     def _on_model_opened(self, model: ModelInfo) -> None:
         before, self._digest = self._digest, model.digest
+        follow, self.ends_follow = self.ends_follow, False
         seeds = [self.end_title(place) for place, end in enumerate(self.ends) if isinstance(end, Seed)]
-        if seeds and before not in ("", model.digest) and not self.explore.went_on:
-            text = self.tr("Samples of seeds are other pictures with this model: {0}.")
+        same = model.digest in (before, self._chosen_with) or not before
+        if not before or self.explore.went_on:
+            self._chosen_with = model.digest
+        if seeds and not same and not follow and not self.explore.went_on:
+            text = self.tr("With this model these samples are other pictures than before: {0}.")
             self.explore.told.emit(text.format(", ".join(seeds)))
         self.ends = tuple(end if end is not None and fits(end, model.image_shape) else None for end in self.ends)
         self.changed.emit()

@@ -38,6 +38,12 @@ def is_model(path: Path) -> bool:
     return (path.suffix.lower() == MODEL_SUFFIX and path.is_file()) or is_run_folder(path)
 
 
+def is_of_run(path: str) -> bool:
+    """Whether a model is a run's: its folder, or a file among its checkpoints."""
+    place = Path(path)
+    return is_run_folder(place) or (place.parent.name == "checkpoints" and is_run_folder(place.parent.parent))
+
+
 def model_name(path: str) -> str:
     """What a model is called: an included one by its title, that of a run by the run, another by its file."""
     if path in INCLUDED_MODELS:

@@ -13,6 +13,7 @@ from nvp_studio.state.compare import CompareState
 from nvp_studio.state.corners import CornersState
 from nvp_studio.state.history import HistoryState
 from nvp_studio.state.other_model import fits_model
+from nvp_studio.state.paths import is_of_run
 from nvp_studio.state.redraw import RedrawState
 from nvp_studio.state.stored_session import (
     Arrangement,
@@ -111,16 +112,22 @@ class SessionState(QObject):
             text = self.tr("{0} was made with the model {1}, which is not there any more: {2}")
             self.failed.emit(text.format(path.name, session.model_name, model))
             return
-        self._waiting = path.name, session
+        self._set_waiting((path.name, session))
         explore.engine.open_model(session.model)
 
+    def _set_waiting(self, waiting: tuple[str, Session] | None) -> None:
+        self._waiting = waiting
+        self._blend.ends_follow = self._corners.ends_follow = waiting is not None
+
     def _on_model_opened(self, model: ModelInfo) -> None:
-        waiting, self._waiting = self._waiting, None
+        waiting = self._waiting
+        self._set_waiting(None)
         if waiting is not None:
             self._restore(*waiting)
 
     def _on_model_failed(self) -> None:
-        waiting, self._waiting = self._waiting, None
+        waiting = self._waiting
+        self._set_waiting(None)
         if waiting is not None:
             text = self.tr("{0} was made with the model {1}, which cannot be opened.")
             self.failed.emit(text.format(waiting[0], waiting[1].model_name))
@@ -164,7 +171,9 @@ class SessionState(QObject):
             self._put_back(session, "")
         if len(session.steps) > 1:
             text = self.tr("The last session was of the model {0}, which is not open: its history is left out.")
-            if goes_on:
+            if goes_on and is_of_run(session.model):
+                text = self.tr("The run {0} went on since the last session: its newer weights give other pictures.")
+            elif goes_on:
                 text = self.tr("The model {0} has other weights than in the last session: its pictures are other ones.")
             elif same:
                 text = self.tr("The model {0} is another one than in the last session, whose history is left out.")

@@ -144,6 +144,7 @@ def test_a_path_that_stands_still_and_a_long_one_are_animations() -> None:
     long = recorded(CORNERS, tuple((number / 100, 0.5, number / 20_000) for number in range(20_000)), 25.0)
     assert len(long.places) == 5_000
     assert long.places[-1] == (1.0, 0.5, 19_999 / 20_000)
+    assert recorded(CORNERS, ((0.0, 0.5, 0.5), (2.2247834145, 0.5, 0.6)), 25.0).seconds == 2.22
     with pytest.raises(ValueError, match="no path yet"):
         recorded(CORNERS, ((0.0, 0.5, 0.5),), 10.0)
 

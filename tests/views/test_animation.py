@@ -93,7 +93,7 @@ def test_the_tray_is_animated_without_what_does_not_fit(page: ExplorePage, qtbot
 def test_it_plays_is_paused_and_gone_through_and_the_picture_comes_back(page: ExplorePage, qtbot: Bot) -> None:
     add_keyframes(page, qtbot, 3, 5)
     state, player, panel = state_of(page), state_of(page).player, page.animation.panel
-    state.set(seconds=0.5, frames_per_second=20.0)
+    state.set(seconds=0.5, frames_per_second=20.0, loop=True)
     own = pixels_on(page)
     page.setFocus()
     qtbot.keyClick(page, Qt.Key.Key_Y, Qt.KeyboardModifier.ShiftModifier)
@@ -110,6 +110,8 @@ def test_it_plays_is_paused_and_gone_through_and_the_picture_comes_back(page: Ex
     assert page.panel.score.pending
     assert f"Frame {stopped + 1} of 10" in page.pictures.caption.text()
 
+    state.set(loop=False)
+    qtbot.waitUntil(lambda: player.loaded == 1)
     panel.slider.setFocus()
     qtbot.keyClick(panel.slider, Qt.Key.Key_Home)
     assert player.frame == 0
@@ -127,6 +129,68 @@ def test_it_plays_is_paused_and_gone_through_and_the_picture_comes_back(page: Ex
     assert np.array_equal(pixels_on(page), own)
     assert player.shown is None
     assert "Frame" not in page.pictures.caption.text()
+
+
+def test_it_stops_at_the_end_unless_it_is_a_loop_and_then_begins_again(page: ExplorePage, qtbot: Bot) -> None:
+    add_keyframes(page, qtbot, 3, 5)
+    state, player = state_of(page), state_of(page).player
+    state.set(seconds=0.5, frames_per_second=20.0)
+    own, frames = pixels_on(page), []
+    player.moved.connect(lambda: frames.append(player.frame))
+    player.play()
+    qtbot.waitUntil(lambda: not player.playing, timeout=30_000)
+    assert player.frame == 9
+    assert frames == sorted(frames)
+    assert np.array_equal(pixels_on(page), own), "the last keyframe is the picture on screen"
+    player.play()
+    assert player.playing
+    assert player.frame == 0
+
+
+def test_the_tray_gets_time_enough_and_its_first_small_pictures_come_first(page: ExplorePage, qtbot: Bot) -> None:
+    state, panel = state_of(page), page.animation.panel
+    qtbot.keyClick(page, Qt.Key.Key_K)
+    kept = page.tray.pictures[0]
+    page.tray.pictures = tuple(replace(kept, recipe=replace(kept.recipe, base=Seed(seed))) for seed in range(40))
+    state.apply(
+        Animation(
+            keyframes=(replace(kept.recipe, base=Corners((Seed(1), Seed(2), Seed(3), Seed(4)), 0.0, 0.0)),),
+            path="corners",
+            seconds=2.2247834145,
+            places=((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+        )
+    )
+    assert panel.seconds.lineEdit().text() == "2.22"
+    counts = []
+    state.changed.connect(lambda: counts.append(len(state.pictures)))
+    state.take_tray()
+    assert state.animation.seconds == 0.5 * 39
+    qtbot.waitUntil(lambda: len(state.pictures) == 40)
+    assert counts == [0, 16, 32, 40]
+    assert all(not panel.list.item(row).icon().isNull() for row in range(40))
+    state.set(seconds=30.0)
+    state.take_tray()
+    assert state.animation.seconds == 30.0, "what a person chose stays"
+
+    page.tray.pictures = page.tray.pictures[:3]
+    page.window().registry["edit.undo"].trigger()
+    page.window().registry["edit.undo"].trigger()
+    assert state.animation.path == "corners"
+    state.take_tray()
+    assert state.animation.seconds == 4.0, "not that of the recorded path"
+
+
+def test_the_fields_of_an_animation_say_what_they_are_and_have_room(page: ExplorePage) -> None:
+    panel = page.animation.panel
+    page.tools.show_tool("animate", True)
+    panel.seconds.setValue(3599.99)
+    line = panel.seconds.lineEdit()
+    margins = line.textMargins()
+    room = line.width() - margins.left() - margins.right()
+    assert line.fontMetrics().horizontalAdvance(line.text()) < room
+    assert panel.seconds.toolTip().startswith("Length of the whole animation in seconds")
+    assert panel.rate.toolTip().startswith("Frames a second")
+    assert panel.scale.toolTip().startswith("Screen pixels for each image pixel")
 
 
 def test_a_frame_becomes_the_picture_as_one_step(page: ExplorePage, qtbot: Bot) -> None:

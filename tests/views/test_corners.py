@@ -112,7 +112,7 @@ def test_saving_a_large_grid_shows_its_progress_and_is_stopped(
     qtbot.keyClick(page, Qt.Key.Key_G)
     qtbot.waitUntil(lambda: page.corners.progress[0] > 0)
     assert page.corners.progress[1] == 64 * 64
-    assert action.iconText().startswith("Stop at ")
+    assert action.iconText().startswith("Stop (")
     page.window().show_page("runs")
     page.window().show_page("explore")
     page.setFocus()

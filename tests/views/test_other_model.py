@@ -104,10 +104,12 @@ def test_seeds_that_stay_corners_of_another_model_are_told(
     qtbot.keyClick(page, Qt.Key.Key_2)
     assert isinstance(page.corners.ends[1], Image)
     open_other(page, qtbot, other_model)
-    assert told == ["Samples of seeds are other pictures with this model: corner 1."]
+    assert told == ["With this model these samples are other pictures than before: corner 1."]
     page.context.engine.open_model(str(other_model))
     qtbot.waitUntil(lambda: not page.context.engine.opening and settled(page))
     assert len(told) == 1, "the same model again"
+    open_other(page, qtbot, small_model)
+    assert len(told) == 1, "the pictures are those that were chosen"
 
 
 def test_which_recipes_change_with_the_model(page: ExplorePage) -> None:

@@ -134,7 +134,9 @@ def test_the_next_start_has_all_that_was_set(
 def test_the_next_start_has_the_history_of_a_run_that_went_on(
     shared_engine: Engine, page: ExplorePage, qtbot: Bot, small_model: Path, other_model: Path, tmp_path: Path
 ) -> None:
-    model = tmp_path / "last.safetensors"
+    model = tmp_path / "my-run" / "checkpoints" / "last.safetensors"
+    model.parent.mkdir(parents=True)
+    (model.parent.parent / "run.json").write_text("{}")
     shutil.copy(small_model, model)
     page.context.engine.open_model(str(model))
     qtbot.waitUntil(lambda: not page.context.engine.opening and settled(page))
@@ -148,7 +150,8 @@ def test_the_next_start_has_the_history_of_a_run_that_went_on(
     again = open_window(qtbot, shared_engine, tmp_path, page="explore").page("explore")
     qtbot.waitUntil(lambda: again.state.undo.count() > 0 and settled(again))
     told = [notification.text for notification in again.window().notifications.shown]
-    assert any("has other weights than in the last session" in text for text in told)
+    text = f"The run {again.state.model.name} went on since the last session: its newer weights give other pictures."
+    assert text in told
     assert [step.recipe.base for step in again.history.steps][-2:] == [Seed(4), Seed(5)]
     assert {step.recipe.checkpoint for step in again.history.steps} == {again.state.model.digest}
     again.state.undo.undo()
@@ -282,12 +285,21 @@ def test_a_session_of_another_model_opens_it_first(
     page: ExplorePage, qtbot: Bot, other_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     sample(page, qtbot, 4)
+    page.corners.take_seed(0, 4)
     path, recipe = saved(page, qtbot, monkeypatch, tmp_path / "mine.nvps"), page.state.recipe
     page.context.engine.open_model(str(other_model))
     qtbot.waitUntil(lambda: not page.context.engine.opening and settled(page))
+    page.corners.take_seed(0, 5)
+    told: list[str] = []
+    page.state.told.connect(told.append)
     page.open_paths([path])
     qtbot.waitUntil(lambda: page.state.recipe == recipe and settled(page))
     assert page.state.model.digest == recipe.checkpoint
+    assert page.corners.ends[0] == Seed(4)
+    assert not told, "the corners are those of the session"
+    page.context.engine.open_model(str(other_model))
+    qtbot.waitUntil(lambda: not page.context.engine.opening and settled(page))
+    assert told == ["With this model these samples are other pictures than before: corner 1."]
 
 
 def test_a_model_that_is_gone_or_has_other_weights_is_told(

@@ -109,15 +109,19 @@ class AnimationPanel(QWidget):
         )
         self.path.currentIndexChanged.connect(lambda _: self.set.emit("path", self.path.currentData()))
         self.seconds = _number(Bounds(0, MOST_SECONDS, beyond=True), self.tr("Length"), self.tr("s"), step=0.5)
-        self.seconds.setToolTip(self.tr("Seconds that the whole animation lasts"))
+        self.seconds.setFixedWidth(12 * SPACE)
+        self.seconds.set_tip(self.tr("Length of the whole animation in seconds"))
         self.rate = _number(Bounds(1, MOST_PER_SECOND), self.tr("Frames a second"), self.tr("fps"), step=1)
+        self.rate.set_tip(self.tr("Frames a second"))
         for field, name in ((self.seconds, "seconds"), (self.rate, "frames_per_second")):
             field.committed.connect(lambda field=field, name=name: self._commit(field, name))
         self.loop = QCheckBox(self.tr("Loop"))
-        self.loop.setToolTip(self.tr("The path goes on from the last keyframe to the first"))
+        self.loop.setToolTip(
+            self.tr("The path goes on from the last keyframe to the first, and is played again and again.")
+        )
         self.loop.clicked.connect(lambda: self.set.emit("loop", self.loop.isChecked()))
         self.scale = _number(Bounds(1, MOST_SCALE), self.tr("Scale of a film"), "×", whole=True)
-        self.scale.setToolTip(self.tr("Screen pixels for each image pixel in a film that is written"))
+        self.scale.set_tip(self.tr("Screen pixels for each image pixel in a film that is written"))
         self.more = flat_button("ellipsis", self.tr("More for animations"))
         self.more.setPopupMode(self.more.ToolButtonPopupMode.InstantPopup)
         self.more.setMenu(QMenu(self.more))
@@ -136,14 +140,14 @@ class AnimationPanel(QWidget):
     def show_animation(self, animation: Animation, names: Sequence[str], pictures: Sequence[ImageBatch | None]) -> None:
         """Show keyframes, by their names and pictures, and the settings; None for a picture that cannot be decoded.
 
-        There are no pictures before they are decoded.
+        The last keyframes have no picture before it is decoded.
         """
         current = max(0, self.list.currentRow())
         self.list.blockSignals(True)
         self.list.clear()
         for number, name in enumerate(names):
-            picture = pictures[number] if pictures else None
-            item = QListWidgetItem("" if picture is not None else "?" if pictures else "…")
+            picture = pictures[number] if number < len(pictures) else None
+            item = QListWidgetItem("" if picture is not None else "?" if number < len(pictures) else "…")
             if picture is not None:
                 item.setIcon(QIcon(_thumbnail(picture)))
             item.setSizeHint(QSize(_SIDE + SPACE, _SIDE + SPACE))
@@ -167,7 +171,8 @@ class AnimationPanel(QWidget):
         self.slider.setPageStep(max(1, animation.frames // 10))
         for field in (self.path, self.loop, self.slider):
             field.blockSignals(False)
-        for number_field, value in ((self.seconds, animation.seconds), (self.rate, animation.frames_per_second)):
+        seconds = round(animation.seconds, 2) or animation.seconds  # that of a recorded path may have many digits
+        for number_field, value in ((self.seconds, seconds), (self.rate, animation.frames_per_second)):
             if number_field.problem or number_field.value() != value:
                 number_field.setValue(value)
         longest = self.tr("{0} / {1} s").format(f"{animation.seconds:.1f}", f"{animation.seconds:.1f}")

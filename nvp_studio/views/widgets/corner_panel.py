@@ -50,8 +50,7 @@ class CornerPanel(QWidget):
         self.side.setFixedWidth(7 * SPACE)
         self.side.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.side.setAccessibleName(self.tr("Pictures along each side of the grid"))
-        tip = self.tr("Pictures along each side of the grid that is saved, 2 to {0}").format(MOST_GRID)
-        self.side.setToolTip(tip)
+        self.side.set_tip(self.tr("Pictures along each side of the grid that is saved"))
         self._label = text_label(self.tr("a side"))
         self._label.setBuddy(self.side)
         top, bottom = Qt.AlignmentFlag.AlignTop, Qt.AlignmentFlag.AlignBottom

@@ -205,7 +205,7 @@ class ExploreActions(QObject):
         text = plain_text(action)
         action.setToolTip(f"{text}  (G)")
         percent = f"{100 * done // max(1, total)}"
-        action.setIconText(self.tr("Stop at {0} %").format(percent) if total else self.tr("Save grid"))
+        action.setIconText(self.tr("Stop ({0} %)").format(percent) if total else self.tr("Save grid"))
         set_icon(action, "square" if total else "table")
 
     def save_grid(self, side: int) -> None:
