@@ -40,6 +40,9 @@ class Image(msgspec.Struct, frozen=True, tag="image"):
 
 Space = Literal["z", "x"]
 """Latents or pixels."""
+MADE = ("step in z", "step in x", "redrawn region")
+"""What the names of pictures begin with that were made from others."""
+_NAME_LENGTH = 1024
 Source = Seed | Image
 """A base latent that is not made of others."""
 
@@ -204,6 +207,25 @@ def sources(base: Base) -> tuple[Source, ...]:
             return corners
         case _:
             return (base,)
+
+
+def name_from(made: str, base: Base) -> str:
+    """The name of a picture made by one of `MADE` from that of `base`, such as "step in z from sample 5".
+
+    Of a picture that was made so itself the name gives what that was made from.
+    """
+    match base:
+        case Seed(seed=seed):
+            origin = f"sample {seed}"
+        case Image(name=name) if name.startswith(MADE):
+            origin = name.partition(" from ")[2]
+        case Image(name=name):
+            origin = name
+        case Blend():
+            origin = "a blend"
+        case Corners():
+            origin = "four corners"
+    return f"{made} from {origin}"[:_NAME_LENGTH] if origin else made
 
 
 def by_pixels(before: Recipe, image: Image, scales: int) -> Recipe:

@@ -8,13 +8,16 @@ from nvp_studio.explore.larger import require_own_size
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.rendering import draw, latent
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
+from nvp_studio.flow.flow import bits_per_dim_from_log_prob
 from nvp_studio.flow.prior import standard_normal_log_prob
-from nvp_studio.recipe import Image, Recipe, Space, by_pixels
+from nvp_studio.recipe import Image, Recipe, Space, by_pixels, name_from
 
 STEP_Z = 0.05
-"""Length of a step in z, as a fraction of |z|."""
+"""Length of the longest step in z, as a fraction of |z|."""
 STEP_X = 4.0
-"""Length of a step in x, in grey levels: the root of the mean square over the values of the picture."""
+"""Length of the longest step in x, in grey levels: the root of the mean square over the values of the picture."""
+HALVINGS = 8
+"""How often a step is halved that does not change the density as it should."""
 
 
 def gradient_z(model: OpenedModel, z: Tensor) -> Tensor:
@@ -35,26 +38,51 @@ def gradient_x(model: OpenedModel, x: Tensor) -> Tensor:
 def step_density(model: OpenedModel, recipe: Recipe, space: Space, up: bool = True) -> Recipe:
     """A recipe whose base is the picture of `recipe` after one step, at the temperatures of that.
 
-    The step has the direction of the gradient of log p(x), up or down, with respect to z (`STEP_Z`) or to x
-    (`STEP_X`). The picture is rounded to 8 bits, so the recipe holds exactly what is seen. Raises `ValueError` where
-    the gradient is not finite or is zero.
+    The step has the direction of the gradient of log p(x), up or down, with respect to z or to x. It is `STEP_Z` or
+    `STEP_X` long, and is halved, up to `HALVINGS` times, until the picture after it has a higher density, or a lower
+    one. The density is that of the picture rounded to 8 bits, by the score that `render` gives: the recipe holds
+    exactly what is seen. Raises `ValueError` where the gradient is not finite or is zero, and where no such step is
+    found.
     """
     require_own_size(recipe)
     sign = 1.0 if up else -1.0
+    pixels = torch.from_numpy(draw(model, [recipe]).images)
     if space == "z":
-        z = latent(model, recipe)
-        gradient = _direction(gradient_z(model, z))
-        with torch.inference_mode():
-            x = model.flow.decode(z + sign * STEP_Z * z.norm() * gradient)
+        start = latent(model, recipe)
+        step = sign * STEP_Z * start.norm() * _direction(gradient_z(model, start))
     else:
-        pixels = torch.from_numpy(draw(model, [recipe]).images)
         start = unit_from_images(pixels, 0.5).to(model.flow.device, model.flow.dtype)
-        gradient = _direction(gradient_x(model, start))
-        x = start + sign * STEP_X / 256 * start.numel() ** 0.5 * gradient
-    if not torch.isfinite(x).all():
-        raise ValueError("the step leads too far out for the model to decode")
-    image = images_from_unit(x.clamp(0, 1)).cpu().numpy()[0]
-    base = Image(model.pixel_shape, image.tobytes(), f"step in {space}")
+        step = sign * STEP_X / 256 * start.numel() ** 0.5 * _direction(gradient_x(model, start))
+    before = float(model.flow.bits_per_dim(pixels)[0])
+    ends: list[Tensor] = []
+    for halving in range(HALVINGS + 1):
+        with torch.inference_mode():
+            end = start + step / 2**halving
+            x = model.flow.decode(end) if space == "z" else end
+        if torch.isfinite(x).all():
+            ends.append(x)
+            image = images_from_unit(x.clamp(0, 1)).cpu()
+            if sign * (before - float(model.flow.bits_per_dim(image)[0])) > 0:
+                return _stepped(model, recipe, image.numpy().tobytes(), space)
+    raise ValueError(_refusal(model, model.flow.decode(start) if space == "z" else start, ends, before, up))
+
+
+def _refusal(model: OpenedModel, start: Tensor, ends: list[Tensor], score: float, up: bool) -> str:
+    """Why no step is taken, with the densities in bits/dim before and after rounding to 8 bits."""
+    if not ends:
+        return "the step leads too far out for the model to decode"
+    with torch.inference_mode():
+        log_prob = model.flow.log_prob(torch.cat([start, *ends]).clamp(0, 1))
+        bits = bits_per_dim_from_log_prob(log_prob, start.numel()).tolist()
+    way, best = ("higher", min(bits[1:])) if up else ("lower", max(bits[1:]))
+    text = f"no 8-bit picture of {way} density was found along the gradient; this one has {score:.3f} bits/dim"
+    if best < bits[0] if up else best > bits[0]:
+        text += f". Before rounding, a step leads from {bits[0]:.3f} to {best:.3f}: rounding to 8 bits undoes that"
+    return text
+
+
+def _stepped(model: OpenedModel, recipe: Recipe, pixels: bytes, space: Space) -> Recipe:
+    base = Image(model.pixel_shape, pixels, name_from(f"step in {space}", recipe.base))
     return by_pixels(msgspec.structs.replace(recipe, checkpoint=model.digest), base, len(model.flow.scales))
 
 

@@ -20,7 +20,7 @@ from nvp_studio.explore.model import OpenedModel
 from nvp_studio.explore.rendering import draw
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
 from nvp_studio.flow.prior import standard_normal_log_prob
-from nvp_studio.recipe import Image, Recipe, by_pixels
+from nvp_studio.recipe import Image, Recipe, by_pixels, name_from
 
 SEARCH_STEPS = 120
 LANGEVIN_STEPS = 24
@@ -189,7 +189,7 @@ def _redrawing(
         yield RedrawStep(search + step + 1, total, canvas.image(chain.y))
     after = canvas.image(chain.y)
     height, width, channels = model.pixel_shape
-    image = Image((height, width, channels), after.tobytes(), "redrawn region")
+    image = Image((height, width, channels), after.tobytes(), name_from("redrawn region", recipe.base))
     redrawn = by_pixels(msgspec.structs.replace(recipe, checkpoint=model.digest), image, len(model.flow.scales))
     scores = model.flow.bits_per_dim(np.concatenate([before, after])).tolist()
     accepted = float(chain.accepted.mean()) / max(1, chain.steps)

@@ -83,7 +83,7 @@ def test_temperatures_and_samples_stay_as_they_are(page: ExplorePage, qtbot: Bot
     assert state.temperatures == kept
     assert [row.value for row in page.panel.latents.temperatures[1:]] == [*kept]
     assert (state.samples.sheet, outdated) == (sheet, [])
-    assert page.pictures.caption.text().startswith("Redrawn region")
+    assert page.pictures.caption.text().startswith("Redrawn region from sample 0")
     assert state.picture.image.pixels == state.recipe.base.pixels
     state.set_temperature(0.9, 0)
     state.reset_temperature(0)

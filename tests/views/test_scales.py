@@ -144,7 +144,8 @@ def test_the_gauge_follows_the_picture_and_lengths_may_be_kept(page: ExplorePage
     assert all("of about 32" in text for text in before)
     page.state.set_coordinate(0, 40.0)
     qtbot.waitUntil(lambda: settled(page))
-    assert any("longer than 99.9+ %" in text for text in gauge.texts())
+    assert any("longer than 99.9+ % of samples" in text for text in gauge.texts())
+    assert gauge.is_marked(0) or gauge.is_marked(1)
     qtbot.keyClick(page, Qt.Key.Key_T, Qt.KeyboardModifier.ControlModifier)
     assert page.state.recipe.keep_length
     assert page.tools.length_panel.keep.isChecked()
@@ -153,6 +154,21 @@ def test_the_gauge_follows_the_picture_and_lengths_may_be_kept(page: ExplorePage
     page.window().registry["edit.undo"].trigger()
     assert not page.tools.length_panel.keep.isChecked()
     assert not page.window().registry["explore.keep-length"].isChecked()
+
+
+def test_a_short_latent_at_a_low_temperature_is_explained_and_not_marked(page: ExplorePage, qtbot: Bot) -> None:
+    qtbot.keyClick(page, Qt.Key.Key_T)
+    gauge, note = page.tools.length_panel.gauge, page.tools.length_panel.note
+    page.state.set_temperature(1.0)
+    qtbot.waitUntil(lambda: settled(page))
+    assert "below 1" not in note.text()
+    page.state.set_temperature(0.1)
+    qtbot.waitUntil(lambda: settled(page))
+    assert all("shorter than 99.9+ % of samples" in text for text in gauge.texts())
+    assert not gauge.is_marked(0)
+    assert "at a temperature below 1" in note.text()
+    gauge.show_lengths([0.3, 0.3], [32, 32], [0.0, 0.0])
+    assert gauge.is_marked(0)
 
 
 def test_a_slider_at_its_end_is_told_beside_it_in_the_heading_and_by_the_gauge(page: ExplorePage, qtbot: Bot) -> None:
@@ -193,6 +209,7 @@ def test_steps_of_the_density_are_taken_by_keys_and_undone(page: ExplorePage, qt
         qtbot.waitUntil(lambda: isinstance(page.state.recipe.base, Image) and settled(page))
         assert page.state.picture.image.pixels == page.state.recipe.base.pixels
         assert (page.state.bits_per_dim < score) == lower
+        assert f"Step in {page.state.recipe.base.name[8]} from sample 0" in page.pictures.caption.text()
         assert page.state.undo.count() == steps + 1
         names: dict[str, object] = {}
         exec(page.state.python_code(), names)

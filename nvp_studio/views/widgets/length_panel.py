@@ -15,7 +15,7 @@ from nvp_studio.views.widgets.layout import hbox, vbox
 
 _ROW = 3 * SPACE
 _NAME = 8 * SPACE
-_FIGURES = 31 * SPACE
+_FIGURES = 40 * SPACE
 _REACH = 5.0
 """Standard deviations from the middle to the ends of a bar."""
 _NORMAL_97_5 = 1.959964
@@ -27,10 +27,22 @@ class LengthGauge(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._rows: list[tuple[str, float, int, float]] = []
+        self._cold: tuple[bool, ...] = ()
         self.setAccessibleName(self.tr("Length of the latent at every scale"))
 
-    def show_lengths(self, squares: Sequence[float], dimensions: Sequence[int], percents: Sequence[float]) -> None:
-        """Show |z| squared at every scale, finest first, and the percentage of prior latents that are shorter."""
+    def show_lengths(
+        self,
+        squares: Sequence[float],
+        dimensions: Sequence[int],
+        percents: Sequence[float],
+        temperatures: Sequence[float] = (),
+    ) -> None:
+        """Show |z| squared at every scale, finest first, and the percentage of prior latents that are shorter.
+
+        A latent that is short at a scale whose temperature is below 1 is not marked: it is expected. No `temperatures`
+        means 1 throughout.
+        """
+        self._cold = tuple(value < 1 for value in temperatures or (1.0,) * len(squares))
         names = [scale_name(scale, len(squares)) for scale in range(len(squares))]
         self._rows = list(zip(names, squares, dimensions, percents, strict=True))
         self.setFixedHeight(max(1, len(self._rows)) * _ROW)
@@ -41,12 +53,22 @@ class LengthGauge(QWidget):
         """What is written beside each bar."""
         return [length_text(*row[1:]) for row in self._rows]
 
+    def is_marked(self, row: int) -> bool:
+        """Whether the latent at a scale, 0 the finest, is outside of the band and no temperature explains it."""
+        percent = self._rows[row][3]
+        return percent > 97.5 or (percent < 2.5 and not self._cold[row])
+
+    @property
+    def any_short_by_temperature(self) -> bool:
+        """Whether a latent is left of the band at a scale whose temperature is below 1."""
+        return any(row[3] < 2.5 and cold for row, cold in zip(self._rows, self._cold, strict=True))
+
     def paintEvent(self, event: QPaintEvent) -> None:
         painter, c = QPainter(self), colors()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(scaled_font(12))
         wide = self.width() >= 2 * _FIGURES
-        figures = _FIGURES if wide else _FIGURES // 3
+        figures = _FIGURES if wide else 10 * SPACE
         room = max(1.0, self.width() - _NAME - figures - 2 * SPACE)
         middle = Qt.AlignmentFlag.AlignVCenter
         for index, (name, square, dimensions, percent) in enumerate(self._rows):
@@ -75,8 +97,7 @@ class LengthGauge(QWidget):
             painter.setOpacity(0.45)
             painter.drawRect(QRectF(low, line - 4, high - low, 8))
             painter.setOpacity(1.0)
-            typical = 2.5 <= percent <= 97.5
-            painter.setPen(QPen(QColor(c.text if typical else c.warning), 3))
+            painter.setPen(QPen(QColor(c.warning if self.is_marked(index) else c.text), 3))
             painter.drawLine(round(x(square)), round(line - 8), round(x(square)), round(line + 8))
 
 
@@ -100,7 +121,8 @@ class LengthPanel(QWidget):
         self.note.setToolTip(
             self.tr(
                 "Latents of the prior are standard normal, so |z|² follows the chi-squared law of as many degrees of\n"
-                "freedom as the scale has values. Images of a well trained flow lie there too."
+                "freedom as the scale has values. Images of a well trained flow lie there too. The percentages are\n"
+                "of samples at temperature 1. A lower temperature makes a sample shorter, which is no fault."
             )
         )
         line = hbox(spacing=SPACE // 2)
@@ -113,16 +135,23 @@ class LengthPanel(QWidget):
 
     def show_ends(self, text: str) -> None:
         """Say which sliders were moved as far as they go; empty: what the bars are."""
-        self.note.setText(text or self.tr("|z|² at every scale. Band: 95 % of samples at temperature 1"))
+        plain = self.tr("|z|² at every scale. Band: 95 % of samples at temperature 1")
+        if self.gauge.any_short_by_temperature:
+            plain += self.tr(". Left of it is expected at a temperature below 1")
+        self.note.setText(text or plain)
         set_mark(self.note, "end", bool(text))
 
 
 def length_text(square: float, dimensions: int, percent: float) -> str:
-    """Such as "402 of about 392, longer than 64 %"."""
-    shown = "99.9+" if percent > 99.9 else f"{percent:.0f}"
-    return QCoreApplication.translate("LengthPanel", "{0} of about {1}, longer than {2} %").format(
-        f"{square:.0f}", dimensions, shown
+    """Such as "402 of about 392, longer than 64 % of samples"."""
+    text = (
+        QCoreApplication.translate("LengthPanel", "{0} of about {1}, longer than {2} % of samples")
+        if percent >= 50
+        else QCoreApplication.translate("LengthPanel", "{0} of about {1}, shorter than {2} % of samples")
     )
+    share = max(percent, 100 - percent)
+    shown = "99.9+" if share > 99.9 else f"{share:.1f}" if share > 99 else f"{share:.0f}"
+    return text.format(f"{square:.0f}", dimensions, shown)
 
 
 def chi_squared_quantile(normal: float, dimensions: int) -> float:

@@ -135,8 +135,10 @@ class ExploreActions(QObject):
             ("x-up", self.tr("Step to a higher density, in pixels"), "x", True, "Ctrl+U", "chevron-up"),
             ("x-down", self.tr("Step to a lower density, in pixels"), "x", False, "Ctrl+Shift+U", "chevron-down"),
         )
+        explained = self.tr("{0}: along the gradient, halved until the 8-bit picture scores so")
         for key, text, space, up, shortcut, icon in steps:
-            add(f"explore.nudge-{key}", text, partial(self._state.nudge, space, up), shortcut, icon)
+            tip = explained.format(text.replace("&", ""))
+            add(f"explore.nudge-{key}", text, partial(self._state.nudge, space, up), shortcut, icon, tip=tip)
 
     def show_scales(self, scales: int) -> None:
         """Let so many scales be redrawn."""

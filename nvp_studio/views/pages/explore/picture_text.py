@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from PySide6.QtCore import QCoreApplication
 
-from nvp_studio.recipe import Base, Blend, Corners, Image, Move, Recipe, Seed
+from nvp_studio.recipe import MADE, Base, Blend, Corners, Image, Move, Recipe, Seed
 from nvp_studio.state.directions import move_title
 from nvp_studio.state.mixture import base_title
 from nvp_studio.text import figure
@@ -25,7 +25,7 @@ def base_text(base: Base) -> str:
         case Seed(seed=seed):
             return _tr("Sample {0}").format(seed)
         case Image(name=name):
-            return name if PurePath(name).suffix else _with_capital(name)
+            return name if PurePath(name).suffix and not name.startswith(MADE) else _with_capital(name)
         case Blend(a=a, b=b, share=share):
             text = _tr("{0} % of the way from {1} to {2}")
             return text.format(f"{100 * share:.0f}", base_title(a), base_title(b))

@@ -163,7 +163,12 @@ class Tools(QWidget):
             recipe = self._explore.picture_recipe
             times = 1 if recipe is None else recipe.enlarged**2
             dimensions = [times * math.prod(shape) for shape in model.latent_shapes]
-            self.length_panel.gauge.show_lengths(picture.squared_lengths, dimensions, picture.length_percent)
+            self.length_panel.gauge.show_lengths(
+                picture.squared_lengths,
+                dimensions,
+                picture.length_percent,
+                () if recipe is None else recipe.temperatures,
+            )
             self.length_panel.show_ends(ends_text(self._explore.at_ends))
 
     def _open_when_active(self, mixture: MixtureState) -> None:
