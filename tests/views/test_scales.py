@@ -161,12 +161,12 @@ def test_a_short_latent_at_a_low_temperature_is_explained_and_not_marked(page: E
     gauge, note = page.tools.length_panel.gauge, page.tools.length_panel.note
     page.state.set_temperature(1.0)
     qtbot.waitUntil(lambda: settled(page))
-    assert "below 1" not in note.text()
+    assert "lower ones" not in note.text()
     page.state.set_temperature(0.1)
     qtbot.waitUntil(lambda: settled(page))
     assert all("shorter than 99.9+ % of samples" in text for text in gauge.texts())
     assert not gauge.is_marked(0)
-    assert "at a temperature below 1" in note.text()
+    assert "lower ones lie left" in note.text()
     gauge.show_lengths([0.3, 0.3], [32, 32], [0.0, 0.0])
     assert gauge.is_marked(0)
 

@@ -137,7 +137,7 @@ class LengthPanel(QWidget):
         """Say which sliders were moved as far as they go; empty: what the bars are."""
         plain = self.tr("|z|² at every scale. Band: 95 % of samples at temperature 1")
         if self.gauge.any_short_by_temperature:
-            plain += self.tr(". Left of it is expected at a temperature below 1")
+            plain = self.tr("|z|². Band: 95 % at temperature 1; lower ones lie left of it")
         self.note.setText(text or plain)
         set_mark(self.note, "end", bool(text))
 
