@@ -73,6 +73,7 @@ class SessionState(QObject):
             model=explore.engine.model_path,
             model_name=model.name,
             digest=model.digest,
+            step=model.step,
             steps=steps,
             current=current,
             blend=(blend[0], blend[1]),
@@ -169,7 +170,7 @@ class SessionState(QObject):
         goes_on = same and _fits(session, model) and _has_directions(session, model)
         if goes_on:  # a run that went on, as one that was followed
             self._put_back(session, "")
-        if len(session.steps) > 1:
+        if len(session.steps) > 1 and not (goes_on and _same_pictures(session, model)):
             text = self.tr("The last session was of the model {0}, which is not open: its history is left out.")
             if goes_on and is_of_run(session.model):
                 text = self.tr("The run {0} went on since the last session: its newer weights give other pictures.")
@@ -209,6 +210,15 @@ def _step(picture: tuple[Recipe, str] | None) -> StoredStep | None:
 def _fits(session: Session, model: ModelInfo) -> bool:
     """Whether the model can draw all pictures of the session."""
     return all(fits_model(step.recipe, model) for step in session.steps)
+
+
+def _same_pictures(session: Session, model: ModelInfo) -> bool:
+    """Whether the model's file was written again at the same step of its run, as when the run ends.
+
+    The weights are the same then; directions are not where only one of the files has its own.
+    """
+    moved = any(step.recipe.offsets for step in session.steps)
+    return is_of_run(session.model) and session.step == model.step and not moved
 
 
 def _has_directions(session: Session, model: ModelInfo) -> bool:

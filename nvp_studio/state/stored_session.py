@@ -80,6 +80,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     model_name: Name = ""
     digest: Name
     """SHA-256 of the model's file."""
+    step: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
+    """Of the model's run; None: the file does not say."""
     steps: Annotated[tuple[StoredStep, ...], msgspec.Meta(min_length=1, max_length=MAX_STEPS)]
     current: Annotated[int, msgspec.Meta(ge=0, lt=MAX_STEPS)] = 0
     """Number of the step that was shown."""

@@ -261,6 +261,8 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What verdicts may compare with, of what was made so far."""
     sample_temperatures: Annotated[tuple[float, ...], msgspec.Meta(max_length=64)] = ()
     """Of a new sample, for each scale, finest first."""
+    step: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
+    """Of its run, when the file was written."""
 
 
 class ModelOpened(msgspec.Struct, frozen=True, tag="model-opened"):

@@ -310,6 +310,7 @@ def _model_info(model: OpenedModel) -> ModelInfo:
         reference=tuple(model.reference.tolist()),
         references=tuple(reference_names(model)),
         sample_temperatures=sample_temperatures(model),
+        step=model.info.step,
     )
 
 

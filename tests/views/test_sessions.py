@@ -1,5 +1,6 @@
 """Sessions of Explore: restored at the next start, saved to files and opened from them, on a real engine."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 from PySide6.QtCore import Qt
 
+from nvp_studio.checkpoints import read_checkpoint, write_checkpoint
 from nvp_studio.explore.animation import Animation
 from nvp_studio.recipe import Image, Recipe, Seed
 from nvp_studio.state.engine import Engine
@@ -134,16 +136,14 @@ def test_the_next_start_has_all_that_was_set(
 def test_the_next_start_has_the_history_of_a_run_that_went_on(
     shared_engine: Engine, page: ExplorePage, qtbot: Bot, small_model: Path, other_model: Path, tmp_path: Path
 ) -> None:
-    model = tmp_path / "my-run" / "checkpoints" / "last.safetensors"
-    model.parent.mkdir(parents=True)
-    (model.parent.parent / "run.json").write_text("{}")
-    shutil.copy(small_model, model)
+    model = run_with(small_model, tmp_path)
     page.context.engine.open_model(str(model))
     qtbot.waitUntil(lambda: not page.context.engine.opening and settled(page))
     sample(page, qtbot, 4)
     sample(page, qtbot, 5)
     page.window().close()
     shutil.copy(other_model, model)
+    rewrite(model, 1)
     shared_engine.open_model(str(model))
     qtbot.waitUntil(lambda: not shared_engine.opening)
 
@@ -157,6 +157,42 @@ def test_the_next_start_has_the_history_of_a_run_that_went_on(
     again.state.undo.undo()
     qtbot.waitUntil(lambda: settled(again))
     assert again.state.recipe.base == Seed(4)
+
+
+def test_nothing_is_told_of_a_run_that_wrote_the_same_weights_again(
+    shared_engine: Engine, page: ExplorePage, qtbot: Bot, small_model: Path, tmp_path: Path
+) -> None:
+    model = run_with(small_model, tmp_path)
+    page.context.engine.open_model(str(model))
+    qtbot.waitUntil(lambda: not page.context.engine.opening and settled(page))
+    sample(page, qtbot, 4)
+    sample(page, qtbot, 5)
+    digest = page.state.model.digest
+    page.window().close()
+    rewrite(model)
+    shared_engine.open_model(str(model))
+    qtbot.waitUntil(lambda: not shared_engine.opening and shared_engine.model.digest != digest)
+
+    again = open_window(qtbot, shared_engine, tmp_path, page="explore").page("explore")
+    qtbot.waitUntil(lambda: again.state.undo.count() > 0 and settled(again))
+    assert [step.recipe.base for step in again.history.steps][-2:] == [Seed(4), Seed(5)]
+    assert not [one.text for one in again.window().notifications.shown if "last session" in one.text]
+
+
+def run_with(model: Path, folder: Path) -> Path:
+    """A copy of the model as the last checkpoint of a run."""
+    copy = folder / "my-run" / "checkpoints" / "last.safetensors"
+    copy.parent.mkdir(parents=True)
+    (copy.parent.parent / "run.json").write_text("{}")
+    shutil.copy(model, copy)
+    return copy
+
+
+def rewrite(model: Path, steps: int = 0) -> None:
+    """Write the file again, so many steps later."""
+    checkpoint = read_checkpoint(model)
+    info = replace(checkpoint.info, seconds=checkpoint.info.seconds + 1, step=checkpoint.info.step + steps)
+    write_checkpoint(model, dataclasses.replace(checkpoint, info=info))
 
 
 def test_a_file_brings_back_all_that_was_set_and_undo_leads_back(
