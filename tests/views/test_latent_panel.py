@@ -4,6 +4,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QTextDocument
 
 from nvp_studio.views.widgets.latent_panel import LatentPanel
+from nvp_studio.views.widgets.length_panel import LengthGauge
 from tests.qt import Bot
 
 
@@ -61,3 +62,24 @@ def test_another_model_has_its_own_names(qtbot: Bot) -> None:
     panel.set_model(1, (0.5, 0.2), ("", "shoe"))
     panel.set_model(1, (0.5, 0.2), ("", "bag"))
     assert [row.name.text() for row in panel.directions] == ["1", "bag"]
+
+
+def test_sliders_beside_numbers_get_the_room_that_names_need(qtbot: Bot) -> None:
+    panel = LatentPanel()
+    qtbot.addWidget(panel)
+    panel.set_model(2, (0.5, 0.25, 0.1, 0.05), ("", "", "hair colour: brown", "beard"))
+    panel.resize(340, 600)
+    with qtbot.waitExposed(panel):
+        panel.show()
+    first, second, hair, beard = (row.slider for row in panel.directions)
+    assert first.width() == second.width() > hair.width() == beard.width()
+    for row in panel.directions:
+        assert row.name.width() >= row.name.sizeHint().width()
+
+
+def test_the_figures_of_the_typical_set_are_whole(qtbot: Bot) -> None:
+    gauge = LengthGauge()
+    qtbot.addWidget(gauge)
+    gauge.show_lengths((123456789.0, 2233.0), (123456, 1536), (99.99, 99.99))
+    metrics = gauge.fontMetrics()
+    assert all(metrics.horizontalAdvance(text) < gauge.text_width(metrics) for text in gauge.texts())

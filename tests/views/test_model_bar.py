@@ -58,3 +58,27 @@ def test_a_tool_of_the_menu_opens_by_keyboard(page: ExplorePage, qtbot: Bot) -> 
     qtbot.keyClick(bar.more.menu(), Qt.Key.Key_Return)
     qtbot.waitUntil(last.isChecked)
     assert page.tools.panels[TOOLS[-1]].isVisible()
+
+
+def test_the_line_about_the_model_leaves_out_words_before_facts(page: ExplorePage, qtbot: Bot) -> None:
+    label = page.toolbar.model_label
+    label.setText("1.447 bits/dim in validation  ·  32x32  ·  2.2 M parameters")
+    label.short = "1.447 bits/dim  ·  32x32  ·  2.2 M parameters"
+    whole, short = (label.fontMetrics().horizontalAdvance(text) for text in (label.text(), label.short))
+    for width, shown in ((whole, label.text()), (whole - 1, label.short), (short, label.short)):
+        label.resize(width, label.height())
+        assert label.shown_text == shown
+    label.resize(short - 1, label.height())
+    assert label.shown_text.endswith("…")
+
+
+def test_the_panel_of_sliders_is_wider_in_a_wide_window_unless_its_width_was_chosen(page: ExplorePage) -> None:
+    page.resize(1200, 700)
+    narrow = page.panel.width()
+    page.resize(1840, 1000)
+    assert page.panel.width() > narrow
+    page.resize(1200, 700)
+    assert page.panel.width() == narrow
+    page.context.settings.values.splitters["explore"] = page._parts.sizes()
+    page.resize(1840, 1000)
+    assert page.panel.width() == narrow

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from PySide6.QtCore import QCoreApplication, QRectF, Qt, Signal
-from PySide6.QtGui import QAction, QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QAction, QColor, QFontMetrics, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QCheckBox, QWidget
 
 from nvp_studio.views.theme import SPACE, colors, scaled_font, set_mark
@@ -16,6 +16,7 @@ from nvp_studio.views.widgets.layout import hbox, vbox
 _ROW = 3 * SPACE
 _NAME = 8 * SPACE
 _FIGURES = 40 * SPACE
+"""Least width of what is written beside a bar."""
 _REACH = 5.0
 """Standard deviations from the middle to the ends of a bar."""
 _NORMAL_97_5 = 1.959964
@@ -63,12 +64,16 @@ class LengthGauge(QWidget):
         """Whether a latent is left of the band at a scale whose temperature is below 1."""
         return any(row[3] < 2.5 and cold for row, cold in zip(self._rows, self._cold, strict=True))
 
+    def text_width(self, metrics: QFontMetrics) -> int:
+        """Pixels for what is written beside each bar."""
+        return max([_FIGURES, *(metrics.horizontalAdvance(text) + 1 for text in self.texts())])
+
     def paintEvent(self, event: QPaintEvent) -> None:
         painter, c = QPainter(self), colors()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(scaled_font(12))
         wide = self.width() >= 2 * _FIGURES
-        figures = _FIGURES if wide else 10 * SPACE
+        figures = self.text_width(painter.fontMetrics()) if wide else 10 * SPACE
         room = max(1.0, self.width() - _NAME - figures - 2 * SPACE)
         middle = Qt.AlignmentFlag.AlignVCenter
         for index, (name, square, dimensions, percent) in enumerate(self._rows):

@@ -209,11 +209,13 @@ class SliderList(QScrollArea):
         font = self.font()
         font.setBold(True)  # as that of a row that was moved
         metrics = QFontMetrics(font)
-        widths = (metrics.horizontalAdvance(entry.name) + SPACE // 2 for entry in entries)
-        width = min(_MAX_NAME, max([2 * SPACE, *widths]))
+        widths = {True: 2 * SPACE, False: 2 * SPACE}  # of numbers and of names: sliders beside numbers are longer
+        for entry in entries:
+            width = min(_MAX_NAME, metrics.horizontalAdvance(entry.name) + SPACE // 2)
+            widths[entry.name.isdigit()] = max(widths[entry.name.isdigit()], width)
         for index, entry in enumerate(entries):
             row = SliderRow(entry.name, entry.title, -REACH, REACH)
-            row.name.setFixedWidth(width)
+            row.name.setFixedWidth(widths[entry.name.isdigit()])
             row.edited.connect(lambda value, index=index: self.edited.emit(index, value))
             row.reset_requested.connect(lambda index=index: self.reset_requested.emit(index))
             row.pressed.connect(self.gesture_begun)

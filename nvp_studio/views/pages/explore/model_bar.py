@@ -45,6 +45,23 @@ def tool_names() -> tuple[tuple[str, str], ...]:
     return tuple((tool, names[tool]) for tool in TOOLS)
 
 
+class _ModelLine(ElidedLabel):
+    """The line about the model; one without its dispensable words where the whole does not fit."""
+
+    short = ""
+
+    @property
+    def shown_text(self) -> str:
+        width = self.contentsRect().width()
+        if (
+            self.fontMetrics().horizontalAdvance(self.text())
+            > width
+            >= self.fontMetrics().horizontalAdvance(self.short)
+        ):
+            return self.short
+        return super().shown_text
+
+
 class ModelBar(WrappingRow):
     """The button with the model's name, a line about it, and buttons; two rows where there is less room.
 
@@ -52,7 +69,7 @@ class ModelBar(WrappingRow):
     """
 
     def __init__(self, context: WindowContext) -> None:
-        button, label, registry = menu_button(), ElidedLabel(role="dim"), context.registry
+        button, label, registry = menu_button(), _ModelLine(role="dim"), context.registry
         self.copies = [ActionButton(registry[f"explore.copy-{what}"], flat=True) for what in ("image", "python")]
         self.tools = [ActionButton(registry[f"explore.{tool}"], text) for tool, text in tool_names()]
         self.more = _more_button()
@@ -111,12 +128,14 @@ class ModelBar(WrappingRow):
         """Name the open model, and say what it is; None while no model is open."""
         if model is None:
             self.model_button.setText(f" {_tr('Model')}")
+            self.model_label.short = ""
             self.model_label.setText("")
             return
         metrics = self.model_button.fontMetrics()
         name = metrics.elidedText(model.name, Qt.TextElideMode.ElideMiddle, _WIDEST_MODEL)
         self.model_button.setText(f" {name}")
         self.model_button.setToolTip(plain_tip(f"{model.path}\n{_describe(model)}\nSHA-256 {model.digest}"))
+        self.model_label.short = _describe(model, short=True)
         self.model_label.setText(_describe(model))
 
 
@@ -131,8 +150,9 @@ def _room_of(button: QToolButton) -> int:
     return button.sizeHint().width() + _GAP
 
 
-def _describe(model: ModelInfo) -> str:
+def _describe(model: ModelInfo, *, short: bool = False) -> str:
     _, height, width = model.image_shape
-    validation = [_tr("{0} bits/dim in validation").format(f"{model.validation:.3f}")] if model.validation else []
+    bits = _tr("{0} bits/dim") if short else _tr("{0} bits/dim in validation")
+    validation = [bits.format(f"{model.validation:.3f}")] if model.validation else []
     size = pixels_text(width, height)
     return SEPARATOR.join((*validation, size, _tr("{0} parameters").format(short_number(model.parameters))))

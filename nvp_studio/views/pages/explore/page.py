@@ -51,6 +51,8 @@ from nvp_studio.worker.messages import ModelInfo, Picture, Sheet
 
 _MAX_RECENT = 8
 _WIDEST_MODEL = 20 * SPACE
+_WIDE = 210 * SPACE
+"""Width from which on the panel of sliders is wider, unless a person gave it a width."""
 _LOW, _LOWEST = 80 * SPACE, 56 * SPACE
 """A page that is not as high has no room for the welcome, or for the samples, beside an open tool."""
 
@@ -124,9 +126,10 @@ class ExplorePage(Page):
         self.panel = SliderPanel(self.context)
         self.directions.show_on(self.panel.latents)
         self.previews.show_on(self.panel.latents.panel)
-        parts = splitter(Qt.Orientation.Horizontal, (self._make_center(), self.panel), (1, 0))
-        self.restore_sizes("explore", parts, [10_000, 44 * SPACE])
-        vbox(self, margins=PAGE_MARGINS).addWidget(parts)
+        self._parts = splitter(Qt.Orientation.Horizontal, (self._make_center(), self.panel), (1, 0))
+        self._wide = False
+        self.restore_sizes("explore", self._parts, [10_000, 44 * SPACE])
+        vbox(self, margins=PAGE_MARGINS).addWidget(self._parts)
 
     def _make_center(self) -> QWidget:
         center = QWidget()
@@ -343,6 +346,11 @@ class ExplorePage(Page):
         super().resizeEvent(event)
         self.tools.fit_height(self.height())
         self._make_room()
+        wide = self.width() >= _WIDE
+        if wide != self._wide and "explore" not in self.context.settings.values.splitters:
+            panel = (50 if wide else 44) * SPACE  # longer sliders where the picture needs no more width
+            self._parts.setSizes([max(1, self._parts.width() - panel), panel])
+        self._wide = wide
 
     def _save_grid(self) -> None:
         side = self.tools.corner_panel.side.value()
