@@ -179,6 +179,10 @@ def test_previews_show_what_the_sliders_lead_to_and_a_click_goes_there(
     qtbot.mouseClick(strip, Qt.MouseButton.LeftButton, pos=strip.image_rect(2).center())
     assert page.state.coordinates[0] == pytest.approx(2)
     assert not strip.dimmed, "its own slider changes nothing of a strip"
+    qtbot.mouseClick(strip, Qt.MouseButton.LeftButton, pos=strip.image_rect(0).center())
+    assert page.state.coordinates[0] == pytest.approx(-2)
+    page.undo.undo()
+    assert page.state.coordinates[0] == pytest.approx(2), "each click is one entry of the undo menu"
     assert sliders.strips[1].dimmed
     qtbot.waitUntil(lambda: not sliders.strips[1].dimmed)
 
@@ -242,6 +246,38 @@ def test_a_slider_that_is_rested_on_shows_its_previews_until_it_is_moved(page: E
     qtbot.mouseMove(panel.shown.rows[3], QPoint(5, 5))
     qtbot.waitUntil(lambda: not rested._rest.isActive())
     assert rested.index is None, "previews are below all sliders"
+
+
+def test_a_click_on_a_preview_in_the_frame_sets_the_slider_and_reaches_nothing_beneath(
+    page: ExplorePage, qtbot: Bot
+) -> None:
+    panel, popup = page.panel.latents.panel, page.previews.rested.popup
+    row = panel.shown.rows[0]
+    qtbot.mouseMove(row, QPoint(5, 5))
+    qtbot.waitUntil(popup.isVisible)
+    before, entries = page.state.recipe, page.undo.count()
+    window = page.window()
+    place = popup.mapTo(window, popup.image_center(2))
+    qtbot.mouseMove(window, place)
+    assert popup.isVisible(), "the pointer went from the slider to the pictures"
+    qtbot.mouseClick(window.windowHandle(), Qt.MouseButton.LeftButton, pos=place)
+    assert page.state.coordinates[0] == pytest.approx(2)
+    assert [index for index, _ in page.state.recipe.offsets] == [0], "and no other slider"
+    assert page.undo.count() == entries + 1
+    assert popup.isVisible(), "so that a second press does not go to a slider beneath it"
+    qtbot.mouseDClick(window.windowHandle(), Qt.MouseButton.LeftButton, pos=place)
+    assert (page.state.coordinates[0], page.undo.count()) == (pytest.approx(2), entries + 1)
+    page.undo.undo()
+    assert page.state.recipe == before
+    assert not popup.isVisible(), "another change of the picture"
+
+    qtbot.mouseMove(panel.shown.rows[1], QPoint(5, 5))
+    qtbot.mouseMove(row, QPoint(5, 5))
+    qtbot.waitUntil(popup.isVisible)
+    text = popup.text.mapTo(window, popup.text.rect().center())
+    qtbot.mouseMove(window, popup.mapTo(window, popup.image_center(0)))
+    qtbot.mouseMove(window, text)
+    assert not popup.isVisible(), "past the pictures the sliders are free"
 
 
 def test_directions_are_sorted_by_variance_and_by_what_they_change(

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QContextMenuEvent, QFontMetrics, QImage, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QContextMenuEvent, QFontMetrics, QImage, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QGridLayout, QScrollArea, QSizePolicy, QWidget
 
 from nvp_studio.state.edited_recipe import REACH
 from nvp_studio.state.previews import PREVIEWED
-from nvp_studio.views.theme import SPACE
+from nvp_studio.text import figure
+from nvp_studio.views.theme import SPACE, colors
 from nvp_studio.views.widgets.image_view import DIMMED
 from nvp_studio.views.widgets.labels import plain_tip
 from nvp_studio.views.widgets.layout import text_label
@@ -36,8 +38,16 @@ class SliderEntry:
     """Of an entry of the undo history; empty: the title."""
 
 
+def preview_text(value: float) -> str:
+    """The value of a preview, as it is written below it."""
+    return figure(value, "+.0f") if value else "0"
+
+
 class PreviewStrip(QWidget):
-    """Small pictures below a slider, at the values that they are pictures of if there is room; a click goes there."""
+    """Small pictures below a slider, at the values that they are pictures of if there is room; a click goes there.
+
+    Each has its value below it.
+    """
 
     picked = Signal(float)
 
@@ -47,7 +57,7 @@ class PreviewStrip(QWidget):
         self._images: list[QImage] = []
         self.dimmed = False
         """Whether the images are those of an earlier picture."""
-        self.setFixedHeight(_STRIP)
+        self.setFixedHeight(_STRIP + self.fontMetrics().height())
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     @property
@@ -64,7 +74,7 @@ class PreviewStrip(QWidget):
 
     def image_rect(self, index: int) -> QRect:
         """Where an image is painted."""
-        side = self.height() - 4
+        side = _STRIP - 4
         size = self._images[index].size().scaled(QSize(side, side), Qt.AspectRatioMode.KeepAspectRatio)
         slider = self._row.slider
         middle, gap = slider.x() + round(slider.x_of(0.0)), round(slider.x_of(PREVIEWED[-1]) - slider.x_of(0.0))
@@ -75,7 +85,11 @@ class PreviewStrip(QWidget):
         painter = QPainter(self)
         painter.setOpacity(DIMMED if self.dimmed else 1.0)
         for index, image in enumerate(self._images):
-            painter.drawImage(self.image_rect(index), image)
+            rect = self.image_rect(index)
+            painter.drawImage(rect, image)
+            below = QRect(rect.center().x() - _STRIP, _STRIP - 4, 2 * _STRIP, self.fontMetrics().height())
+            painter.setPen(QColor(colors().dim))
+            painter.drawText(below, Qt.AlignmentFlag.AlignHCenter, preview_text(PREVIEWED[index]))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         place = event.position().toPoint()
@@ -177,6 +191,13 @@ class SliderList(QScrollArea):
         """The text of a slider's tool tip."""
         return self._entries[index].tip
 
+    def set_value(self, index: int, value: float) -> None:
+        """Let a person's click set a slider: an edit of its own in the undo menu."""
+        entry = self._entries[index]
+        self.gesture_begun.emit()
+        self.edited.emit(index, value)
+        self.gesture_ended.emit(entry.undo or entry.title)
+
     def reveal(self, index: int) -> None:
         """Scroll to a slider."""
         if index in self._order:
@@ -223,7 +244,7 @@ class SliderList(QScrollArea):
             row.unlocked.connect(lambda index=index: self.unlocked.emit(index))
             row.attended.connect(lambda came, index=index: self.attended.emit(index, came))
             strip = PreviewStrip(row)
-            strip.picked.connect(lambda value, index=index: self.edited.emit(index, value))
+            strip.picked.connect(partial(self.set_value, index))
             self.rows.append(row)
             self.strips.append(strip)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
+from PySide6.QtGui import QCursor
 from PySide6.QtWidgets import QApplication, QWidget
 
 from nvp_studio.state.explore import ExploreState
@@ -19,8 +20,9 @@ _REST_MILLISECONDS = 500
 class RestedSlider(QObject):
     """Finds the slider, and shows its previews in a frame when they have come.
 
-    The frame goes when the slider is left, and with the first change of the picture: it does not come again before the
-    pointer or the keyboard comes to a slider anew, so that nothing appears between the steps of a person who moves it.
+    A click on a preview sets the slider; the frame stays while the pointer is on the previews. It goes when they and
+    the slider are left, and with another change of the picture: it does not come again before the pointer or the
+    keyboard comes to a slider anew, so that nothing appears between the steps of a person who moves it.
     """
 
     changed = Signal()
@@ -37,6 +39,9 @@ class RestedSlider(QObject):
         self._attended: int | None = None
         self._row: SliderRow | None = None
         self.popup = PreviewPopup(page)
+        self.popup.picked.connect(self._on_picked)
+        self.popup.left.connect(self._on_popup_left)
+        self._picking = False
         self._rest = QTimer(self, singleShot=True, interval=_REST_MILLISECONDS)
         self._rest.timeout.connect(self._on_rest)
         for sliders in panel.lists.values():
@@ -57,11 +62,27 @@ class RestedSlider(QObject):
 
     def leave(self) -> None:
         """Show nothing until a slider is come to."""
+        if self._picking:
+            return
         self._rest.stop()
         self._attended = None
         self._set(None)
 
+    def _on_picked(self, value: float) -> None:
+        if self.index is not None:
+            self._picking = True
+            try:
+                self._panel.shown.set_value(self.index, value)
+            finally:
+                self._picking = False
+
+    def _on_popup_left(self) -> None:
+        if self._row is None or not self._row.rect().contains(self._row.mapFromGlobal(QCursor.pos())):
+            self.leave()
+
     def _on_attended(self, index: int, came: bool) -> None:
+        if index == self.index and self.popup.isVisible() and (came or self.popup.holds_pointer()):
+            return
         if came:
             self.leave()
             self._attended = index
