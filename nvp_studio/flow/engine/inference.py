@@ -43,6 +43,8 @@ class Inference:
 
     def __init__(self, flow: Flow) -> None:
         self.flow = flow.eval().requires_grad_(False)
+        # Convolutions of few channels are faster with the channels innermost, depthwise ones twice as fast.
+        convert_conv2d_weight_memory_format(flow, torch.channels_last)
         self.config: FlowConfig = flow.config
         self.dtype: torch.dtype = flow.dtype
         """The type of the weights, and of decoded images."""
@@ -53,8 +55,6 @@ class Inference:
         self._compiling = threading.Lock()
         self._compiled = False
         with torch.inference_mode(False), torch.no_grad():  # its tensors may be used with gradients later
-            # Convolutions of few channels are faster with the channels innermost, depthwise ones twice as fast.
-            convert_conv2d_weight_memory_format(flow, torch.channels_last)
             self.body = folded(flow.body, torch.empty(0, dtype=self.latent_dtype, device=self.device))
 
     @property
