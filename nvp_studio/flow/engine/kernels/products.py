@@ -80,10 +80,24 @@ def _broadcast(builder: Any, value: Any, vector: Any) -> Any:
     return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None))
 
 
-_four_by_sixteen, _one_by_sixteen = _tile(4, 8, 2), _tile(1, 8, 2)
-_four_by_eight, _one_by_eight = _tile(4, 8, 1), _tile(1, 8, 1)
-_four_by_four, _one_by_four = _tile(4, 4, 1), _tile(1, 4, 1)
-_four_by_one, _one_by_one = _tile(4, 1, 1), _tile(1, 1, 1)
+def _columns(lanes: int, vectors: int) -> Any:
+    """A function that adds to so many columns of all rows, four rows at a time."""
+    four_rows, one_row = _tile(4, lanes, vectors), _tile(1, lanes, vectors)
+
+    @part
+    def add_to_columns(a: Array, b: Array, out: Array, start: int) -> None:
+        rows = len(out)
+        fours = rows - rows % 4
+        for m in range(0, fours, 4):
+            four_rows(a, b, out, m, start)
+        for m in range(fours, rows):
+            one_row(a, b, out, m, start)
+
+    return add_to_columns
+
+
+_add_to_sixteen, _add_to_eight = _columns(8, 2), _columns(8, 1)
+_add_to_four, _add_to_one = _columns(4, 1), _columns(1, 1)
 
 
 @part
@@ -92,30 +106,17 @@ def add_product(a: Array, b: Array, out: Array) -> None:
 
     The terms of a value are added one after another, so it is the same whatever M and P are.
     """
-    rows, columns = out.shape
-    fours = rows - rows % 4
+    columns = out.shape[1]
     start = 0
     while start + 16 <= columns:
-        for m in range(0, fours, 4):
-            _four_by_sixteen(a, b, out, m, start)
-        for m in range(fours, rows):
-            _one_by_sixteen(a, b, out, m, start)
+        _add_to_sixteen(a, b, out, start)
         start += 16
     if start + 8 <= columns:
-        for m in range(0, fours, 4):
-            _four_by_eight(a, b, out, m, start)
-        for m in range(fours, rows):
-            _one_by_eight(a, b, out, m, start)
+        _add_to_eight(a, b, out, start)
         start += 8
     if start + 4 <= columns:
-        for m in range(0, fours, 4):
-            _four_by_four(a, b, out, m, start)
-        for m in range(fours, rows):
-            _one_by_four(a, b, out, m, start)
+        _add_to_four(a, b, out, start)
         start += 4
     while start < columns:
-        for m in range(0, fours, 4):
-            _four_by_one(a, b, out, m, start)
-        for m in range(fours, rows):
-            _one_by_one(a, b, out, m, start)
+        _add_to_one(a, b, out, start)
         start += 1
