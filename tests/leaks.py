@@ -24,11 +24,13 @@ from PySide6.QtCore import (
     QMessageLogContext,
     QObject,
     QProcess,
+    Qt,
     QThread,
     QTimer,
     QtMsgType,
     qInstallMessageHandler,
 )
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -69,6 +71,7 @@ def check(request: pytest.FixtureRequest, qtbot: QtBot) -> Iterator[None]:
     before = living()
     _messages.clear()
     yield
+    _let_go_of_the_mouse()
     marker = request.node.get_closest_marker("leaves")
     allowed = marker.args if marker else ()
     left: Living = {}
@@ -88,6 +91,20 @@ def check(request: pytest.FixtureRequest, qtbot: QtBot) -> Iterator[None]:
     if left or _messages:
         lines = [*(f"left behind: {text}" for text in left.values()), *(f"Qt wrote: {text}" for text in _messages)]
         pytest.fail("\n".join(lines), pytrace=False)
+
+
+def _let_go_of_the_mouse() -> None:
+    """Release what a simulated click has pressed and not released, as where its widget was hidden by the press.
+
+    Later tests of this process would find a button held.
+    """
+    for button in Qt.MouseButton:
+        if button != Qt.MouseButton.NoButton and QApplication.mouseButtons() & button:
+            widget = QWidget()
+            widget.show()
+            QTest.mouseRelease(widget, button)
+            widget.close()
+            shiboken6.delete(widget)
 
 
 def forget_modules() -> None:
