@@ -18,9 +18,10 @@ from torch.nn import functional
 
 from nvp_studio.flow.bijection import sum_per_image
 from nvp_studio.flow.config import FlowConfig
-from nvp_studio.flow.coupling import ChannelMask, Coupling
+from nvp_studio.flow.coupling import Coupling
 from nvp_studio.flow.dequantization import LEVELS
 from nvp_studio.flow.flow import Flow, bits_per_dim_from_log_prob
+from nvp_studio.flow.masks import ChannelMask
 from nvp_studio.flow.networks import Convolution, DepthwiseBlock, coupling_network
 from nvp_studio.flow.noise import content_noise
 from nvp_studio.flow.squeeze import DIAGONAL_ORDER, READING_ORDER, Corner, gather, scatter

@@ -12,7 +12,7 @@ from nvp_studio.explore.inspected import Aspect
 from nvp_studio.explore.ledger import dequantized
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.flow.coupling import Coupling
-from nvp_studio.flow.engine.walk import Stage, Walk
+from nvp_studio.flow.engine.walk import Stage, Walk, kept_of
 from nvp_studio.flow.spline import knots, spline
 from nvp_studio.flow.transforms import SplineTransform
 
@@ -43,7 +43,7 @@ class FollowedPicture:
         if not index:
             return self.stages[0].tensor
         last = self.stages[index - 1]
-        return self.before(index - 1).chunk(2, 1)[0] if last.kind == "prior" else last.tensor
+        return kept_of(self.before(index - 1), last) if last.kind == "prior" else last.tensor
 
     def channels(self, index: int, aspect: Aspect) -> Tensor:
         """An aspect of the stage `index` in the shape of its tensor, (C', H', W').
@@ -123,7 +123,7 @@ class FollowedPicture:
         """The output of a coupling's network, kept for the next question about it."""
         if self._params is None or self._params[0] != index:
             x1, _ = layer.mask.split(self.before(index))
-            self._params = index, layer.run_network(layer.network, x1)
+            self._params = index, layer.params(x1)
         return self._params[1]
 
 

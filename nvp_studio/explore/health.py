@@ -15,10 +15,10 @@ from nvp_studio.explore.ledger import dequantized
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.flow.coupling import Coupling
 from nvp_studio.flow.dequantization import LEVELS, images_from_unit
-from nvp_studio.flow.engine.walk import Stage, Walk
+from nvp_studio.flow.engine.walk import Stage, Walk, kept_of
 from nvp_studio.flow.mixing import InvertibleConv1x1
 from nvp_studio.flow.spline import BOUND
-from nvp_studio.flow.transforms import SplineTransform
+from nvp_studio.flow.transforms import AffineTransform, SplineTransform
 
 _VALUES = 2**18
 """About how many values the images have together, at least one image and at most `_IMAGES`."""
@@ -85,7 +85,7 @@ def _inputs(stages: list[Stage]) -> list[Tensor]:
     x = stages[0].tensor
     for stage in stages:
         inputs.append(x)
-        x = x.chunk(2, 1)[0] if stage.kind == "prior" else stage.tensor
+        x = kept_of(x, stage) if stage.kind == "prior" else stage.tensor
     return inputs
 
 
@@ -114,11 +114,12 @@ def _measured(before: Tensor, stage: Stage, error: float | None, dead: dict[nn.M
         changing = stage.parameters.log_derivative[stage.parameters.stays == 0]
         slopes = math.exp(min(700.0, float(changing.min()))), math.exp(min(700.0, float(changing.max())))
         x1, x2 = layer.mask.split(before)
-        s, _ = layer.law.log_scale_and_shift(layer.run_network(layer.network, x1))
-        bound = layer.law.scale.abs().view(1, -1, 1, 1)
+        s, _ = layer.law.log_scale_and_shift(layer.params(x1))
         counted = layer.mask.only_changing(torch.ones_like(s)).sum()
-        at_bound = ((s.abs() > _SATURATED * bound) & (bound > _FLAT)).to(s.dtype)
-        saturated = float(layer.mask.only_changing(at_bound).sum() / counted)
+        if isinstance(layer.law, AffineTransform | SplineTransform):
+            bound = layer.law.scale.abs().view(1, -1, 1, 1)
+            at_bound = ((s.abs() > _SATURATED * bound) & (bound > _FLAT)).to(s.dtype)
+            saturated = float(layer.mask.only_changing(at_bound).sum() / counted)
         if isinstance(layer.law, SplineTransform):
             outside = float(layer.mask.only_changing((x2.abs() > BOUND).to(s.dtype)).sum() / counted)
         dead_channels = dead.get(layer.network)

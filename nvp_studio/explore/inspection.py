@@ -23,8 +23,9 @@ from nvp_studio.explore.inspected import (
 )
 from nvp_studio.explore.ledger import of_columns, shape_of
 from nvp_studio.explore.model import OpenedModel
-from nvp_studio.flow.coupling import ChannelMask, Coupling
+from nvp_studio.flow.coupling import Coupling
 from nvp_studio.flow.engine.walk import Stage
+from nvp_studio.flow.masks import ChannelMask
 from nvp_studio.flow.mixing import InvertibleConv1x1
 from nvp_studio.image_batch import ImageBatch
 

@@ -5,6 +5,8 @@ from typing import Literal
 
 import msgspec
 
+from nvp_studio.flow import grids
+
 
 class Scale(msgspec.Struct, frozen=True):
     """The slice of the latent vector z that one scale factors out, finest scale first.
@@ -50,10 +52,13 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Weight normalization of the networks' convolutions."""
     mixing: Literal["none", "conv1x1"] = "none"
     """Channel mixing before each channel-wise coupling: none, or an invertible 1x1 convolution."""
-    law: Literal["affine", "spline"] = "affine"
-    """The elementwise transform of the couplings: an affine map as published, or a rational-quadratic spline."""
+    law: Literal["affine", "spline", "mixture"] = "affine"
+    """The transform of the couplings: an affine map as published, a rational-quadratic spline, or a mixture of logistic
+    distributions over grey levels. With mixtures the flow is a pyramid of grids of pixels, each transformed once, and
+    a quarter of them goes on to the next scale; couplings are not counted, nothing is mixed or normalized, and there
+    is no logit."""
     pieces: int = 4
-    """Bins of the spline."""
+    """Bins of the spline, or logistic distributions of the mixture."""
     network: Literal["residual", "gated", "depthwise"] = "residual"
     """Blocks of the networks: two 3x3 convolutions as published, gated ones, or a depthwise 3x3 between 1x1."""
     leak: float = 0.0
@@ -72,7 +77,8 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
     the darkest and the brightest level, which many images consist of in large part."""
     equalize: bool = False
     """Whether x is first equalized: the more frequent a level is in the training images, the more of [0, 1] it gets.
-    Otherwise flat colours are spikes of the density, which couplings learn slowly."""
+    Otherwise flat colours are spikes of the density, which couplings learn slowly. With mixtures the axis of their
+    components is equalized instead."""
 
     def __post_init__(self) -> None:
         channels, height, width = self.image_shape
@@ -104,16 +110,35 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
                 f"{self.scales} scales need sides divisible by {factor}, not {height}x{width}; "
                 f"{_nearest(height, factor)}x{_nearest(width, factor)} would fit"
             )
+        if self.law == "mixture":
+            self._check_pyramid()
 
     @property
     def network_blocks(self) -> int:
         """Blocks of the networks of all couplings, counting the ends of a network as one."""
+        if self.law == "mixture":
+            return self.couplings * (self.blocks + 1)
         couplings = self.scales * (self.checkerboard_couplings + self.channel_couplings) + self.final_couplings
         return couplings * (self.blocks + 1)
+
+    def _check_pyramid(self) -> None:
+        """Raise `ValueError` where settings are of no use with mixtures."""
+        for name in ("checkerboard_couplings", "channel_couplings", "final_couplings"):
+            if getattr(self, name):
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}, must be 0 with law=mixture: its scales need no more"
+                )
+        for name, none in (("normalization", "none"), ("mixing", "none"), ("conditional_prior", False)):
+            if getattr(self, name) != none:
+                raise ValueError(f"{name} must be {str(none).lower()} with law=mixture")
+        if self.network == "residual":
+            raise ValueError("network must be depthwise or gated with law=mixture")
 
     @property
     def couplings(self) -> int:
         """Number of couplings from image to latent, those of a conditional prior included."""
+        if self.law == "mixture":
+            return grids.couplings(*self.image_shape[1:], self.scales)
         above = self.checkerboard_couplings + self.channel_couplings + self.conditional_prior
         return (self.scales - 1) * above + self.final_couplings
 
@@ -131,8 +156,9 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
         start = 0
         for _ in range(self.scales - 1):
             height, width = height // 2, width // 2
-            channels *= 2
-            slices.append(Scale(start, start + channels * height * width, (channels, height, width)))
+            out = 3 * channels if self.law == "mixture" else 2 * channels
+            channels = 4 * channels - out
+            slices.append(Scale(start, start + out * height * width, (out, height, width)))
             start = slices[-1].stop
         slices.append(Scale(start, self.dimensions, (channels, height, width)))
         return tuple(slices)
@@ -221,6 +247,26 @@ def _quick(image_shape: tuple[int, int, int]) -> FlowConfig:
     )
 
 
+def _pyramid(image_shape: tuple[int, int, int]) -> FlowConfig:
+    """Mixtures over grey levels, each pixel once: for drawings and other images of few colours, and for any size."""
+    return FlowConfig(
+        image_shape=image_shape,
+        scales=1 + _halvings(image_shape, 4, 8),
+        checkerboard_couplings=0,
+        channel_couplings=0,
+        final_couplings=0,
+        blocks=2,
+        width=96,
+        doubling=False,
+        normalization="none",
+        law="mixture",
+        pieces=10,
+        network="depthwise",
+        leak=0.1,
+        equalize=True,
+    )
+
+
 def _large(image_shape: tuple[int, int, int]) -> FlowConfig:
     """What one GPU of 80 GB trains in a day on images of 32 or 64 pixels a side."""
     return msgspec.structs.replace(
@@ -239,6 +285,7 @@ def _large(image_shape: tuple[int, int, int]) -> FlowConfig:
 PRESETS: dict[str, Callable[[tuple[int, int, int]], FlowConfig]] = {
     "studio": _studio,
     "quick": _quick,
+    "pyramid": _pyramid,
     "large": _large,
     "paper": _paper,
     "paper-cifar10": _paper_cifar10,

@@ -15,7 +15,21 @@ def unit_from_images(images: Tensor, noise: Tensor | float) -> Tensor:
     if images.dtype != torch.uint8 or images.ndim != 4:
         raise ValueError(f"images must be uint8 of shape (N, H, W, C), not {images.dtype} {tuple(images.shape)}")
     dtype = noise.dtype if isinstance(noise, Tensor) else torch.get_default_dtype()
-    return ((images.to(dtype) + noise) / LEVELS).permute(0, 3, 1, 2).contiguous()
+    values = images.to(dtype) + noise
+    if isinstance(noise, Tensor):  # where the sum was rounded up to the next level
+        above = images.to(dtype) + 1
+        values = torch.where(values < above, values, torch.nextafter(above, torch.zeros_like(above)))
+    return (values / LEVELS).permute(0, 3, 1, 2).contiguous()
+
+
+def levels_of(x: Tensor) -> Tensor:
+    """The grey level, 0 to 255, that each value x in [0, 1] is in, as a number of x's type; without gradients."""
+    return (x.detach() * LEVELS).floor().clamp(0, LEVELS - 1)
+
+
+def level_centers(x: Tensor) -> Tensor:
+    """The middle of the grey level that each value is in; its gradient is taken as 1, as that of any rounding."""
+    return (levels_of(x) + 0.5) / LEVELS + (x - x.detach())
 
 
 def images_from_unit(x: Tensor) -> Tensor:

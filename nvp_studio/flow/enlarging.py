@@ -11,8 +11,9 @@ from itertools import chain
 
 import msgspec
 
-from nvp_studio.flow.coupling import CheckerboardMask, Coupling, Mask
+from nvp_studio.flow.coupling import Coupling
 from nvp_studio.flow.flow import Flow
+from nvp_studio.flow.masks import CheckerboardMask, Mask
 
 
 def enlarged(flow: Flow, factor: int) -> Flow:

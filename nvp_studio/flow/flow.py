@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from nvp_studio.flow.config import FlowConfig, Scale
 from nvp_studio.flow.dequantization import LEVELS, images_from_unit
+from nvp_studio.flow.mixture import MixtureTransform
 from nvp_studio.flow.multiscale import MultiScale
 from nvp_studio.flow.normalization import ActNorm, RunningBatchNorm
-from nvp_studio.flow.preprocessing import Preprocessing
+from nvp_studio.flow.preprocessing import Equalization, Preprocessing, level_edges
 from nvp_studio.flow.prior import standard_normal_log_prob
 
 
@@ -31,7 +32,12 @@ class Flow(nn.Module):
     def __init__(self, config: FlowConfig) -> None:
         super().__init__()
         self.config = config
-        self.preprocessing = Preprocessing(config.image_shape[0], config.logit_alpha, equalize=config.equalize)
+        of_values = config.law != "mixture"
+        self.preprocessing = Preprocessing(
+            config.image_shape[0],
+            config.logit_alpha if of_values else None,
+            equalize=config.equalize and of_values,
+        )
         self.body = MultiScale.of(config)
 
     @property
@@ -81,9 +87,12 @@ class Flow(nn.Module):
         The frequencies of levels, of a flow that equalizes them, come from `images`, uint8 (N, H, W, C), or without
         them from x; the normalization layers from one batch x (N, C, H, W).
         """
-        if self.preprocessing.equalization is not None:
+        if self.config.equalize:
             levels = images_from_unit(x).cpu().numpy() if images is None else images
-            self.preprocessing.equalization.initialize(levels)
+            edges = level_edges(levels)
+            for layer in self.modules():
+                if isinstance(layer, Equalization | MixtureTransform):
+                    layer.edges.copy_(edges)
         handles = [
             layer.register_forward_pre_hook(lambda module, inputs: module.initialize(inputs[0]))
             for layer in self.modules()

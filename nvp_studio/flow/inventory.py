@@ -13,6 +13,8 @@ import torch
 
 from nvp_studio.flow.config import FlowConfig
 from nvp_studio.flow.dequantization import LEVELS
+from nvp_studio.flow.mixture import mixture_params
+from nvp_studio.flow.pixel_network import pixel_inputs
 from nvp_studio.flow.plan import CouplingPlan, LayerPlan, MixingPlan, NormalizationPlan, layers_by_scale
 from nvp_studio.flow.transforms import ElementwiseTransform, elementwise_transform
 
@@ -31,7 +33,7 @@ class Entry(NamedTuple):
 
 def state_entries(config: FlowConfig) -> Iterator[Entry]:
     """The entries of `Flow(config).state_dict()`, one after another, so that a long list can be given up early."""
-    if config.equalize:
+    if config.equalize and config.law != "mixture":
         yield Entry("preprocessing.equalization.edges", (config.image_shape[0], LEVELS + 1), trained=False)
     for scale, layers in enumerate(layers_by_scale(config)):
         for index, plan in enumerate(layers):
@@ -55,11 +57,17 @@ def largest_activation_bytes(config: FlowConfig) -> int:
 def _widest(config: FlowConfig, plan: CouplingPlan) -> int:
     """Channels of the widest tensor within a coupling's network."""
     inner = plan.width if config.network == "residual" or not config.blocks else 2 * plan.width
-    return max(2 * plan.mask.network_shape[0], inner, _outputs(config, plan))
+    # Of the components of a mixture, several numbers each are computed at a time.
+    outputs = _outputs(config, plan) * (2 if plan.transform == "mixture" else 1)
+    inputs = pixel_inputs(plan.mask) if plan.transform == "mixture" else 2 * plan.mask.network_shape[0]
+    return max(inputs, inner, outputs)
 
 
 def _outputs(config: FlowConfig, plan: CouplingPlan) -> int:
-    return _single_transform(plan.transform, config.pieces).params_per_value * plan.mask.changes
+    if plan.transform == "mixture":
+        pixels = plan.mask.changes // config.image_shape[0]
+        return mixture_params(config.pieces, config.image_shape[0]) * pixels
+    return _single_transform(plan.transform, config.pieces).outputs(plan.mask.changes)
 
 
 @functools.cache
@@ -71,8 +79,11 @@ def _single_transform(kind: Literal["affine", "spline"], bins: int) -> Elementwi
 def _layer(config: FlowConfig, plan: LayerPlan) -> Iterator[Entry]:
     match plan:
         case CouplingPlan(mask):
-            for name, parameter in _single_transform(plan.transform, config.pieces).named_parameters():
-                yield Entry(f"law.{name}", (mask.changes, *parameter.shape[1:]))
+            if plan.transform == "mixture":
+                yield Entry("law.edges", (config.image_shape[0], LEVELS + 1), trained=False)
+            else:
+                for name, parameter in _single_transform(plan.transform, config.pieces).named_parameters():
+                    yield Entry(f"law.{name}", (mask.changes, *parameter.shape[1:]))
             yield from _under("network", _network(config, plan))
         case NormalizationPlan(channels) if config.normalization == "actnorm":
             yield Entry("bias", (channels,))
@@ -93,6 +104,9 @@ def _network(config: FlowConfig, plan: CouplingPlan) -> Iterator[Entry]:
     if config.network == "residual":
         yield from _residual_network(config, inputs, width, outputs)
         return
+    if plan.transform == "mixture":
+        inputs = pixel_inputs(plan.mask)
+        yield Entry("place", (1, width, *plan.mask.network_shape[1:]))
     yield from _convolution("enter", inputs, width, 3)
     for index in range(config.blocks):
         block = _gated_block(width) if config.network == "gated" else _depthwise_block(width)

@@ -10,11 +10,22 @@ from nvp_studio.flow.bijection import Bijection, Chain
 from nvp_studio.flow.config import FlowConfig, Scale
 from nvp_studio.flow.coupling import Coupling
 from nvp_studio.flow.mixing import InvertibleConv1x1
-from nvp_studio.flow.networks import coupling_network
+from nvp_studio.flow.mixture import MixtureTransform
+from nvp_studio.flow.networks import coupling_network, network_blocks
 from nvp_studio.flow.normalization import ActNorm, RunningBatchNorm
+from nvp_studio.flow.pixel_network import PixelNetwork
 from nvp_studio.flow.plan import CouplingPlan, LayerPlan, MixingPlan, NormalizationPlan, layers_by_scale
 from nvp_studio.flow.squeeze import Squeeze, Unsqueeze
-from nvp_studio.flow.transforms import elementwise_transform
+from nvp_studio.flow.transforms import ElementwiseTransform, elementwise_transform
+
+
+def factored_out(x: Tensor, latent: Scale) -> tuple[Tensor, Tensor]:
+    """What a scale's layers gave, (N, C, H, W): the channels that go on to the next scale, and those of its latents.
+
+    At the last scale nothing goes on.
+    """
+    kept = x.shape[1] - latent.shape[0]
+    return x[:, :kept], x[:, kept:]
 
 
 class MultiScale(Bijection):
@@ -40,10 +51,7 @@ class MultiScale(Bijection):
         """Equations 13 to 16: for each scale, finest first, its slice of z (N, d) and its log-determinant (N,)."""
         for scale, latent in zip(self.scales, self.latents, strict=True):
             x, log_det = scale(x)
-            if latent is not self.latents[-1]:
-                x, out = x.chunk(2, 1)
-            else:
-                out = x
+            x, out = factored_out(x, latent)
             yield out.flatten(1), log_det
 
     def inverse_with_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,12 +79,24 @@ class MultiScale(Bijection):
         return x
 
 
+def coupling_transform(config: FlowConfig, plan: CouplingPlan) -> ElementwiseTransform:
+    """The transform of a coupling."""
+    if plan.transform == "mixture":
+        return MixtureTransform(config.image_shape[0], config.pieces)
+    return elementwise_transform(plan.transform, plan.mask.changes, config.pieces)
+
+
 def _build(config: FlowConfig, plan: LayerPlan) -> Bijection:
     match plan:
         case CouplingPlan(mask):
-            transform = elementwise_transform(plan.transform, mask.changes, config.pieces)
-            inputs, outputs = mask.network_shape[0], transform.params_per_value * mask.changes
-            return Coupling(mask, transform, coupling_network(config, inputs, plan.width, outputs))
+            transform = coupling_transform(config, plan)
+            outputs = transform.outputs(mask.changes)
+            if isinstance(transform, MixtureTransform):
+                network = PixelNetwork(mask, plan.width, outputs, network_blocks(config, plan.width), config.leak)
+                assert network.leave.bias is not None
+                transform.start(network.leave.bias)
+                return Coupling(mask, transform, network)
+            return Coupling(mask, transform, coupling_network(config, mask.network_shape[0], plan.width, outputs))
         case NormalizationPlan(channels):
             return ActNorm(channels) if config.normalization == "actnorm" else RunningBatchNorm(channels)
         case MixingPlan(channels):

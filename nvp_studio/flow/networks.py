@@ -184,8 +184,11 @@ class PlainNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H, W)."""
-        count, _, height, width = x.shape
-        h = leaky_relu(self.blocks(self.enter(x.clamp(-INPUT_CLAMP, INPUT_CLAMP))), self.leak)
+        return self.finish(leaky_relu(self.blocks(self.enter(x.clamp(-INPUT_CLAMP, INPUT_CLAMP))), self.leak))
+
+    def finish(self, h: Tensor) -> Tensor:
+        """The last convolution: (N, width, H, W) -> (N, outputs, H, W)."""
+        count, _, height, width = h.shape
         # The last convolution as a product of matrices: its output then has the channels outermost, as the transforms
         # want it, and it costs half as much as a convolution of an input with the channels innermost.
         weight = self.leave.weight.flatten(1).expand(count, -1, -1)
@@ -201,9 +204,13 @@ def coupling_network(config: FlowConfig, inputs: int, width: int, outputs: int) 
         return ResidualNetwork(
             inputs, width, outputs, config.blocks, batch_norm=batch_norm, weight_norm=config.weight_norm
         )
+    return PlainNetwork(inputs, width, outputs, network_blocks(config, width), config.leak)
+
+
+def network_blocks(config: FlowConfig, width: int) -> list[nn.Module]:
+    """The blocks of a `PlainNetwork`."""
     block = GatedBlock if config.network == "gated" else DepthwiseBlock
-    blocks: list[nn.Module] = [block(width, config.leak) for _ in range(config.blocks)]
-    return PlainNetwork(inputs, width, outputs, blocks, config.leak)
+    return [block(width, config.leak) for _ in range(config.blocks)]
 
 
 def _norm(width: int, batch_norm: bool) -> nn.Module:

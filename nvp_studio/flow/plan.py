@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from nvp_studio.flow.config import FlowConfig
-from nvp_studio.flow.coupling import ChannelMask, Mask, Shape, checkerboard_mask
+from nvp_studio.flow.masks import ChannelMask, Mask, Shape, checkerboard_mask
+from nvp_studio.flow.pyramid import last_masks, scale_masks
 from nvp_studio.flow.squeeze import DIAGONAL_ORDER, READING_ORDER, Corner
 
 
@@ -12,7 +13,7 @@ class CouplingPlan(NamedTuple):
     """A coupling layer and its network."""
 
     mask: Mask
-    transform: Literal["affine", "spline"]
+    transform: Literal["affine", "spline", "mixture"]
     width: int
     """Feature maps of the network."""
 
@@ -43,9 +44,16 @@ def layers_by_scale(config: FlowConfig) -> Iterator[Iterator[LayerPlan]]:
     """The layers of each scale, finest first (section 3.6).
 
     Every scale but the last ends in a 2x2 squeeze with the diagonal order, after which the first half of the channels
-    goes on to the next scale and the second half becomes that scale's slice of z.
+    goes on to the next scale and the second half becomes that scale's slice of z. In a flow of mixtures a quarter goes
+    on (`pyramid`).
     """
     channels, height, width = config.image_shape
+    if config.law == "mixture":
+        for scale in range(config.scales - 1):
+            yield _pyramid_scale(config, (channels, height >> scale, width >> scale), scale)
+        last = config.scales - 1
+        yield _mixtures(config, last_masks((channels, height >> last, width >> last)), last)
+        return
     for scale in range(config.scales - 1):
         yield _scale(config, (channels, height, width), scale)
         channels, height, width = 2 * channels, height // 2, width // 2
@@ -62,6 +70,15 @@ def _scale(config: FlowConfig, shape: Shape, scale: int) -> Iterator[LayerPlan]:
     yield SqueezePlan(DIAGONAL_ORDER)
     if config.conditional_prior:
         yield CouplingPlan(ChannelMask(squeezed, flip=False), "affine", _network_width(config, scale + 1))
+
+
+def _pyramid_scale(config: FlowConfig, shape: Shape, scale: int) -> Iterator[LayerPlan]:
+    yield SqueezePlan(DIAGONAL_ORDER)
+    yield from _mixtures(config, scale_masks(shape), scale + 1)
+
+
+def _mixtures(config: FlowConfig, masks: Iterator[Mask], halvings: int) -> Iterator[LayerPlan]:
+    return (CouplingPlan(mask, "mixture", _network_width(config, halvings)) for mask in masks)
 
 
 def _last_scale(config: FlowConfig, shape: Shape) -> Iterator[LayerPlan]:

@@ -1,6 +1,7 @@
 """From pixel values in [0, 1] to the whole real line (section 4.1), after an optional histogram equalization."""
 
 import math
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +50,20 @@ class Logit(Bijection):
         return (torch.sigmoid(y) - self.alpha) / (1 - 2 * self.alpha)
 
 
+def level_edges(images: npt.NDArray[np.uint8]) -> Tensor:
+    """Edges of the levels, float64 (C, 257) from 0 to 1, by how frequent each is in images (N, H, W, C).
+
+    Of many images, evenly spaced ones are counted.
+    """
+    some = images[:: max(1, images.size // _MAX_VALUES)]
+    channels = np.moveaxis(some, 3, 0)
+    shares = np.stack([np.bincount(values.ravel(), minlength=LEVELS) for values in channels]) ** EXPONENT
+    shares = MIN_SHARE + (1 - LEVELS * MIN_SHARE) * shares / shares.sum(1, keepdims=True)
+    edges = torch.linspace(0, 1, LEVELS + 1, dtype=torch.float64).repeat(len(shares), 1)
+    edges[:, 1:-1] = torch.from_numpy(shares.cumsum(1)[:, :-1])
+    return edges
+
+
 class Equalization(Bijection):
     """Histogram equalization: u = F(x) for each channel, rising from 0 to 1 and linear within each of the 256 levels.
 
@@ -69,11 +84,7 @@ class Equalization(Bijection):
     @torch.no_grad()
     def initialize(self, images: npt.NDArray[np.uint8]) -> None:
         """Take the frequencies of levels from images (N, H, W, C), from evenly spaced ones of many."""
-        some = images[:: max(1, images.size // _MAX_VALUES)]
-        channels = np.moveaxis(some, 3, 0)
-        shares = np.stack([np.bincount(values.ravel(), minlength=LEVELS) for values in channels]) ** EXPONENT
-        shares = MIN_SHARE + (1 - LEVELS * MIN_SHARE) * shares / shares.sum(1, keepdims=True)
-        self.edges[:, 1:-1] = torch.from_numpy(shares.cumsum(1)[:, :-1])
+        self.edges.copy_(level_edges(images))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map (N, C, H, W); log-determinant: sum over pixels of log dF/dx."""
@@ -110,39 +121,45 @@ class Equalization(Bijection):
 
 
 class Preprocessing(Bijection):
-    """The map before the first layer: the logit, with `equalize` after the equalization."""
+    """The map before the first layer: the logit, with `equalize` after the equalization. Without both: the identity."""
 
-    def __init__(self, channels: int, alpha: float, *, equalize: bool) -> None:
+    def __init__(self, channels: int, alpha: float | None, *, equalize: bool) -> None:
+        """Without an `alpha` there is no logit."""
         super().__init__()
         self.equalization = Equalization(channels) if equalize else None
-        self.logit = Logit(alpha)
+        self.logit = None if alpha is None else Logit(alpha)
+
+    @property
+    def layers(self) -> tuple[tuple[Literal["equalization", "logit"], Equalization | Logit], ...]:
+        """The maps that there are, first to last, with what they are called."""
+        equalization: tuple[tuple[Literal["equalization", "logit"], Equalization | Logit], ...] = ()
+        if self.equalization is not None:
+            equalization = (("equalization", self.equalization),)
+        return equalization if self.logit is None else (*equalization, ("logit", self.logit))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Map (N, C, H, W) in [0, 1] to the real line."""
-        if self.equalization is None:
-            result: tuple[Tensor, Tensor] = self.logit(x)
-            return result
-        u, first = self.equalization(x)
-        y, second = self.logit(u)
-        return y, first + second
+        """Map (N, C, H, W) in [0, 1]."""
+        y, log_derivative = self.by_value(x)
+        return y, sum_per_image(log_derivative)
 
     def by_value(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """As `forward`, with log dy/dx of each value, (N, C, H, W), in place of their sums."""
-        if self.equalization is None:
-            return self.logit.by_value(x)
-        u, first = self.equalization.by_value(x)
-        y, second = self.logit.by_value(u)
-        return y, first + second
+        total = torch.zeros_like(x)
+        for _, layer in self.layers:
+            x, log_derivative = layer.by_value(x)
+            total = total + log_derivative
+        return x, total
 
     def inverse_with_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """The inverse of the logit, then that of the equalization."""
-        u, first = self.logit.inverse_with_log_det(y)
-        if self.equalization is None:
-            return u, first
-        x, second = self.equalization.inverse_with_log_det(u)
-        return x, first + second
+        """The inverses, last to first."""
+        total = y.new_zeros(len(y))
+        for _, layer in reversed(self.layers):
+            y, log_det = layer.inverse_with_log_det(y)
+            total = total + log_det
+        return y, total
 
     def inverse(self, y: Tensor) -> Tensor:
         """As `inverse_with_log_det`, without the log-determinant."""
-        u = self.logit.inverse(y)
-        return u if self.equalization is None else self.equalization.inverse(u)
+        for _, layer in reversed(self.layers):
+            y = layer.inverse(y)
+        return y

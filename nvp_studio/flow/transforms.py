@@ -14,15 +14,17 @@ from nvp_studio.flow.bijection import per_channel
 
 
 class ElementwiseTransform(nn.Module):
-    """A strictly increasing map of each value.
+    """A strictly increasing map of each value, or of each given others of the same pixel.
 
     Log-derivatives have the values' shape, are in nats and belong to the direction that returns them.
     """
 
     params_per_value: int
-    """How many outputs of the network describe the map of one value."""
-    scale: nn.Parameter
-    """(C,): the bound a of |s| for each channel."""
+    """How many outputs of the network describe the map of one value, where values are mapped one by one."""
+
+    def outputs(self, changes: int) -> int:
+        """How many outputs of the network describe the maps of so many values."""
+        return self.params_per_value * changes
 
     def log_scale_and_shift(self, params: Tensor) -> tuple[Tensor, Tensor]:
         """The s and t of every value, both of the values' shape."""

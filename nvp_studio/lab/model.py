@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from nvp_studio.flow.bijection import Bijection, Chain
-from nvp_studio.flow.coupling import ChannelMask, Coupling
+from nvp_studio.flow.coupling import Coupling
 from nvp_studio.flow.engine.fused_point_network import run_fused
 from nvp_studio.flow.engine.fused_spline import FusedSplineTransform
+from nvp_studio.flow.masks import ChannelMask
 from nvp_studio.flow.mixing import InvertibleConv1x1
 from nvp_studio.flow.normalization import ActNorm
 from nvp_studio.flow.point_network import PointNetwork

@@ -12,17 +12,17 @@ from torch import nn
 
 from nvp_studio.flow.bijection import Bijection, Chain
 from nvp_studio.flow.config import FlowConfig
-from nvp_studio.flow.coupling import (
+from nvp_studio.flow.coupling import Coupling
+from nvp_studio.flow.dequantization import unit_from_images
+from nvp_studio.flow.engine.fused_spline import FusedSplineTransform
+from nvp_studio.flow.masks import (
     ChannelMask,
     CheckerboardMask,
-    Coupling,
     Mask,
     PackedCheckerboardMask,
     checkerboard,
     checkerboard_mask,
 )
-from nvp_studio.flow.dequantization import unit_from_images
-from nvp_studio.flow.engine.fused_spline import FusedSplineTransform
 from nvp_studio.flow.mixing import InvertibleConv1x1
 from nvp_studio.flow.networks import ResidualNetwork, coupling_network, leaky_relu
 from nvp_studio.flow.normalization import ActNorm, RunningBatchNorm

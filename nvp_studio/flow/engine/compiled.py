@@ -14,13 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nvp_studio.flow.bijection import Bijection, Chain
-from nvp_studio.flow.coupling import ChannelMask, CheckerboardMask, Coupling
+from nvp_studio.flow.coupling import Coupling
 from nvp_studio.flow.engine.folding import ChannelMap
 from nvp_studio.flow.engine.kernels.compiling import Array
 from nvp_studio.flow.engine.kernels.large_networks import large_network_params
 from nvp_studio.flow.engine.kernels.networks import map_channels, network_params
 from nvp_studio.flow.engine.kernels.threads import in_threads
 from nvp_studio.flow.engine.kernels.transforms import transform_affinely, transform_by_splines
+from nvp_studio.flow.masks import ChannelMask, CheckerboardMask
 from nvp_studio.flow.multiscale import MultiScale
 from nvp_studio.flow.networks import INPUT_CLAMP, DepthwiseBlock, PlainNetwork
 from nvp_studio.flow.transforms import AffineTransform, ElementwiseTransform, SplineTransform

@@ -17,9 +17,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from nvp_studio.flow.bijection import Bijection, Chain, constant_log_det
-from nvp_studio.flow.coupling import ChannelMask, Coupling, Mask, PackedCheckerboardMask
+from nvp_studio.flow.coupling import Coupling
 from nvp_studio.flow.engine.fused_spline import FusedSplineTransform
 from nvp_studio.flow.engine.precision import run_in_own_type
+from nvp_studio.flow.masks import ChannelMask, Mask, PackedCheckerboardMask
 from nvp_studio.flow.mixing import InvertibleConv1x1
 from nvp_studio.flow.multiscale import MultiScale
 from nvp_studio.flow.normalization import ActNorm, RunningBatchNorm
@@ -70,16 +71,17 @@ def folded(body: MultiScale, like: Tensor) -> MultiScale:
     Networks and transforms share their parameters with `body`; all else is copied, so that it must be folded again
     after a change of the weights.
     """
-    channels = body.latents[0].shape[0] // (1 if len(body.latents) == 1 else 2)
     scales = []
+    left = body.latents[-1].stop
     for chain, latent in zip(body.scales, body.latents, strict=True):
         assert isinstance(chain, Chain)
         _, height, width = latent.shape
         side = 1 if latent is body.latents[-1] else 2
-        folding = _Folding((channels, side * height, side * width), like)
+        height, width = side * height, side * width
+        folding = _Folding((left // (height * width), height, width), like)
         folding.add(chain)
         scales.append(Chain(folding.layers))
-        channels *= 2
+        left -= latent.stop - latent.start
     return MultiScale(scales, body.latents)
 
 

@@ -26,6 +26,7 @@ from nvp_studio.flow.coupling import Coupling
 from nvp_studio.flow.dequantization import LEVELS, unit_from_images
 from nvp_studio.flow.engine.folding import ChannelMap, folded
 from nvp_studio.flow.engine.inference import Inference
+from nvp_studio.flow.multiscale import factored_out
 from nvp_studio.flow.noise import content_noise
 from nvp_studio.flow.squeeze import Squeeze, Unsqueeze
 
@@ -75,7 +76,7 @@ class Ledger:
             for layer in scale:
                 x, own = _mapped(layer, x)
                 passed[-1].append((layer, own))
-            x, out = (x, x) if latent is self._body.latents[-1] else x.chunk(2, 1)
+            x, out = factored_out(x, latent)
             priors.append(-0.5 * (out.square() + math.log(2 * math.pi)))
         # Last to first: the terms of each scale, (scales so far, N, C, H, W), at the input of each layer.
         terms = priors[-1].new_zeros(0, *priors[-1].shape)
@@ -139,6 +140,6 @@ def _before_split(coarser: Tensor, prior: Tensor, *, last: bool) -> Tensor:
     """Terms of the coarser scales, and of this scale's latents before them, at the output of this scale's layers."""
     if last:
         return prior.unsqueeze(0)
-    nothing = torch.zeros_like(prior)
-    own = torch.cat((nothing, prior), 1)
-    return torch.cat((own.unsqueeze(0), torch.cat((coarser, nothing.expand_as(coarser)), 2)))
+    own = torch.cat((torch.zeros_like(coarser[0]), prior), 1)
+    nothing = torch.zeros_like(prior).expand(len(coarser), *prior.shape)
+    return torch.cat((own.unsqueeze(0), torch.cat((coarser, nothing), 2)))

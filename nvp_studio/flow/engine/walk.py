@@ -20,6 +20,7 @@ from nvp_studio.flow.dequantization import LEVELS
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.engine.precision import run_in_own_type
 from nvp_studio.flow.mixing import InvertibleConv1x1
+from nvp_studio.flow.multiscale import factored_out
 from nvp_studio.flow.prior import standard_normal_log_prob
 from nvp_studio.flow.squeeze import Squeeze, Unsqueeze
 
@@ -73,6 +74,11 @@ class Stage:
         return f"{self.kind} {self.number} of scale {self.scale}" if many else f"{self.kind} of scale {self.scale}"
 
 
+def kept_of(x: Tensor, prior: Stage) -> Tensor:
+    """What goes on to the next scale of the tensor x (N, C', H', W') before a prior's stage."""
+    return x[:, : x.shape[1] - prior.tensor.shape[1]]
+
+
 class Walk:
     """Leads images through a flow as it is now."""
 
@@ -86,7 +92,7 @@ class Walk:
 
     def __len__(self) -> int:
         """The number of stages."""
-        first = 2 if self._flow.preprocessing.equalization is None else 3
+        first = 1 + len(self._flow.preprocessing.layers)
         return first + sum(len(layers) + 1 for layers in self._scales)
 
     @torch.no_grad()
@@ -97,12 +103,9 @@ class Walk:
         volume = -self._flow.config.dimensions * math.log(LEVELS)
         places = Places(x, [])
         yield Stage("dequantization", 0, 1, None, x, x, x.new_full((len(x),), volume), places)
-        preprocessing = self._flow.preprocessing
-        if preprocessing.equalization is not None:
-            x, log_det = preprocessing.equalization(x)
-            yield Stage("equalization", 0, 1, preprocessing.equalization, x, x, log_det, places)
-        x, log_det = preprocessing.logit(x)
-        yield Stage("logit", 0, 1, preprocessing.logit, x, x, log_det, places)
+        for name, before in self._flow.preprocessing.layers:
+            x, log_det = before(x)
+            yield Stage(name, 0, 1, before, x, x, log_det, places)
         passed: _Passed = []
         places = Places(x, passed)
         for index, layers in enumerate(self._scales, 1):
@@ -119,14 +122,12 @@ class Walk:
                     passed.append(layer)
                     places = Places(x, passed)
                 yield Stage(kind, index, counts[kind], layer, x, places.lay(x), log_det, places, parameters)
-            values, before = places.lay(x), places
+            values, unsplit = places.lay(x), places
+            x, out = factored_out(x, self._flow.scales[index - 1])
             if index < len(self._scales):
-                x, out = x.chunk(2, 1)
                 passed.append(out)
                 places = Places(x, passed)
-            else:
-                out = x
-            yield Stage("prior", index, 1, None, out, values, standard_normal_log_prob(out.flatten(1)), before)
+            yield Stage("prior", index, 1, None, out, values, standard_normal_log_prob(out.flatten(1)), unsplit)
 
 
 class Places:
@@ -190,7 +191,7 @@ def _kind(layer: Bijection) -> Kind:
 def _coupled(layer: Coupling, x: Tensor, places: Places) -> tuple[Tensor, Tensor, Parameters]:
     mask = layer.mask
     x1, x2 = mask.split(x)
-    params = layer.run_network(layer.network, x1)
+    params = layer.params(x1)
     y2, log_derivative = layer.law(x2, params)
     _, shift = layer.law.log_scale_and_shift(params)
     nothing = torch.zeros_like(x1)

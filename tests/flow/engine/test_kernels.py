@@ -10,12 +10,12 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from nvp_studio.flow.coupling import ChannelMask, CheckerboardMask
 from nvp_studio.flow.engine.compiled import CompiledNetwork
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.engine.kernels import compiling
 from nvp_studio.flow.engine.kernels.networks import map_channels
 from nvp_studio.flow.engine.kernels.transforms import transform_affinely, transform_by_splines
+from nvp_studio.flow.masks import ChannelMask, CheckerboardMask
 from nvp_studio.flow.networks import DepthwiseBlock, PlainNetwork
 from nvp_studio.flow.transforms import AffineTransform, ElementwiseTransform, SplineTransform
 from tests.flow.engine.test_inference import CONFIGS, compiled, images

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from benchmarks.saved_tensors import SavedTensors, saved_tensors
 from nvp_studio.flow import Flow, FlowConfig, preset_config
 from nvp_studio.flow.bijection import Chain
-from nvp_studio.flow.coupling import ChannelMask, Coupling
+from nvp_studio.flow.coupling import Coupling
 from nvp_studio.flow.engine.acceleration import accelerate
 from nvp_studio.flow.engine.reversible import ReversibleChain
+from nvp_studio.flow.masks import ChannelMask
 from nvp_studio.flow.mixing import InvertibleConv1x1
 from nvp_studio.flow.networks import ResidualNetwork
 from nvp_studio.flow.normalization import ActNorm
