@@ -52,7 +52,7 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Weight normalization of the networks' convolutions."""
     mixing: Literal["none", "conv1x1"] = "none"
     """Channel mixing before each channel-wise coupling: none, or an invertible 1x1 convolution."""
-    law: Literal["affine", "spline", "mixture"] = "affine"
+    law: Literal["affine", "spline", "levels"] = "affine"
     """The transform of the couplings: an affine map as published, a rational-quadratic spline, or a mixture of logistic
     distributions over grey levels. With mixtures the flow is a pyramid of grids of pixels, each transformed once, and
     a quarter of them goes on to the next scale; couplings are not counted, nothing is mixed or normalized, and there
@@ -110,13 +110,13 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
                 f"{self.scales} scales need sides divisible by {factor}, not {height}x{width}; "
                 f"{_nearest(height, factor)}x{_nearest(width, factor)} would fit"
             )
-        if self.law == "mixture":
+        if self.law == "levels":
             self._check_pyramid()
 
     @property
     def network_blocks(self) -> int:
         """Blocks of the networks of all couplings, counting the ends of a network as one."""
-        if self.law == "mixture":
+        if self.law == "levels":
             return self.couplings * (self.blocks + 1)
         couplings = self.scales * (self.checkerboard_couplings + self.channel_couplings) + self.final_couplings
         return couplings * (self.blocks + 1)
@@ -126,18 +126,18 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
         for name in ("checkerboard_couplings", "channel_couplings", "final_couplings"):
             if getattr(self, name):
                 raise ValueError(
-                    f"{name} is {getattr(self, name)}, must be 0 with law=mixture: its scales need no more"
+                    f"{name} is {getattr(self, name)}, must be 0 with law=levels: its scales need no more"
                 )
         for name, none in (("normalization", "none"), ("mixing", "none"), ("conditional_prior", False)):
             if getattr(self, name) != none:
-                raise ValueError(f"{name} must be {str(none).lower()} with law=mixture")
+                raise ValueError(f"{name} must be {str(none).lower()} with law=levels")
         if self.network == "residual":
-            raise ValueError("network must be depthwise or gated with law=mixture")
+            raise ValueError("network must be depthwise or gated with law=levels")
 
     @property
     def couplings(self) -> int:
         """Number of couplings from image to latent, those of a conditional prior included."""
-        if self.law == "mixture":
+        if self.law == "levels":
             return grids.couplings(*self.image_shape[1:], self.scales)
         above = self.checkerboard_couplings + self.channel_couplings + self.conditional_prior
         return (self.scales - 1) * above + self.final_couplings
@@ -156,7 +156,7 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
         start = 0
         for _ in range(self.scales - 1):
             height, width = height // 2, width // 2
-            out = 3 * channels if self.law == "mixture" else 2 * channels
+            out = 3 * channels if self.law == "levels" else 2 * channels
             channels = 4 * channels - out
             slices.append(Scale(start, start + out * height * width, (out, height, width)))
             start = slices[-1].stop
@@ -259,7 +259,7 @@ def _pyramid(image_shape: tuple[int, int, int]) -> FlowConfig:
         width=96,
         doubling=False,
         normalization="none",
-        law="mixture",
+        law="levels",
         pieces=10,
         network="depthwise",
         leak=0.1,

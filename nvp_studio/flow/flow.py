@@ -32,7 +32,7 @@ class Flow(nn.Module):
     def __init__(self, config: FlowConfig) -> None:
         super().__init__()
         self.config = config
-        of_values = config.law != "mixture"
+        of_values = config.law != "levels"
         self.preprocessing = Preprocessing(
             config.image_shape[0],
             config.logit_alpha if of_values else None,

@@ -33,7 +33,7 @@ class Entry(NamedTuple):
 
 def state_entries(config: FlowConfig) -> Iterator[Entry]:
     """The entries of `Flow(config).state_dict()`, one after another, so that a long list can be given up early."""
-    if config.equalize and config.law != "mixture":
+    if config.equalize and config.law != "levels":
         yield Entry("preprocessing.equalization.edges", (config.image_shape[0], LEVELS + 1), trained=False)
     for scale, layers in enumerate(layers_by_scale(config)):
         for index, plan in enumerate(layers):
@@ -58,13 +58,13 @@ def _widest(config: FlowConfig, plan: CouplingPlan) -> int:
     """Channels of the widest tensor within a coupling's network."""
     inner = plan.width if config.network == "residual" or not config.blocks else 2 * plan.width
     # Of the components of a mixture, several numbers each are computed at a time.
-    outputs = _outputs(config, plan) * (2 if plan.transform == "mixture" else 1)
-    inputs = pixel_inputs(plan.mask) if plan.transform == "mixture" else 2 * plan.mask.network_shape[0]
+    outputs = _outputs(config, plan) * (2 if plan.transform == "levels" else 1)
+    inputs = pixel_inputs(plan.mask) if plan.transform == "levels" else 2 * plan.mask.network_shape[0]
     return max(inputs, inner, outputs)
 
 
 def _outputs(config: FlowConfig, plan: CouplingPlan) -> int:
-    if plan.transform == "mixture":
+    if plan.transform == "levels":
         pixels = plan.mask.changes // config.image_shape[0]
         return mixture_params(config.pieces, config.image_shape[0]) * pixels
     return _single_transform(plan.transform, config.pieces).outputs(plan.mask.changes)
@@ -79,7 +79,7 @@ def _single_transform(kind: Literal["affine", "spline"], bins: int) -> Elementwi
 def _layer(config: FlowConfig, plan: LayerPlan) -> Iterator[Entry]:
     match plan:
         case CouplingPlan(mask):
-            if plan.transform == "mixture":
+            if plan.transform == "levels":
                 yield Entry("law.edges", (config.image_shape[0], LEVELS + 1), trained=False)
             else:
                 for name, parameter in _single_transform(plan.transform, config.pieces).named_parameters():
@@ -104,7 +104,7 @@ def _network(config: FlowConfig, plan: CouplingPlan) -> Iterator[Entry]:
     if config.network == "residual":
         yield from _residual_network(config, inputs, width, outputs)
         return
-    if plan.transform == "mixture":
+    if plan.transform == "levels":
         inputs = pixel_inputs(plan.mask)
         yield Entry("place", (1, width, *plan.mask.network_shape[1:]))
     yield from _convolution("enter", inputs, width, 3)

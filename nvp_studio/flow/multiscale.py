@@ -81,7 +81,7 @@ class MultiScale(Bijection):
 
 def coupling_transform(config: FlowConfig, plan: CouplingPlan) -> ElementwiseTransform:
     """The transform of a coupling."""
-    if plan.transform == "mixture":
+    if plan.transform == "levels":
         return MixtureTransform(config.image_shape[0], config.pieces)
     return elementwise_transform(plan.transform, plan.mask.changes, config.pieces)
 

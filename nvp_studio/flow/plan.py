@@ -13,7 +13,7 @@ class CouplingPlan(NamedTuple):
     """A coupling layer and its network."""
 
     mask: Mask
-    transform: Literal["affine", "spline", "mixture"]
+    transform: Literal["affine", "spline", "levels"]
     width: int
     """Feature maps of the network."""
 
@@ -48,7 +48,7 @@ def layers_by_scale(config: FlowConfig) -> Iterator[Iterator[LayerPlan]]:
     on (`pyramid`).
     """
     channels, height, width = config.image_shape
-    if config.law == "mixture":
+    if config.law == "levels":
         for scale in range(config.scales - 1):
             yield _pyramid_scale(config, (channels, height >> scale, width >> scale), scale)
         last = config.scales - 1
@@ -78,7 +78,7 @@ def _pyramid_scale(config: FlowConfig, shape: Shape, scale: int) -> Iterator[Lay
 
 
 def _mixtures(config: FlowConfig, masks: Iterator[Mask], halvings: int) -> Iterator[LayerPlan]:
-    return (CouplingPlan(mask, "mixture", _network_width(config, halvings)) for mask in masks)
+    return (CouplingPlan(mask, "levels", _network_width(config, halvings)) for mask in masks)
 
 
 def _last_scale(config: FlowConfig, shape: Shape) -> Iterator[LayerPlan]:
