@@ -9,7 +9,7 @@ import torch
 from PIL import Image as Picture
 
 from nvp_studio.checkpoints import Checkpoint, CheckpointInfo, DataInfo, build_flow, read_checkpoint, write_checkpoint
-from nvp_studio.flow.config import FlowConfig
+from nvp_studio.flow.config import FlowConfig, preset_config
 from nvp_studio.flow.coupling import Coupling
 from nvp_studio.flow.dequantization import unit_from_images
 from nvp_studio.flow.engine.inference import Inference
@@ -28,6 +28,12 @@ def small_config(image_shape: tuple[int, int, int] = (1, 8, 8), scales: int = 2)
         width=6,
         mixing="conv1x1",
     )
+
+
+def small_pyramid(image_shape: tuple[int, int, int] = (3, 8, 8), scales: int = 2) -> FlowConfig:
+    """A flow of mixtures over grey levels that takes milliseconds."""
+    config = preset_config("pyramid", image_shape)
+    return msgspec.structs.replace(config, scales=scales, blocks=1, width=6, pieces=3)
 
 
 def random_images(count: int, image_shape: tuple[int, int, int] = (1, 8, 8), seed: int = 0) -> np.ndarray:
@@ -63,15 +69,21 @@ def write_small_model(
     directions: int = 12,
     named: tuple[str, ...] = (),
     scales: int = 2,
+    config: FlowConfig | None = None,
 ) -> str:
-    """Write the checkpoint; return its digest. Another `seed` makes another model, `named` are its last directions."""
+    """Write the checkpoint; return its digest. Another `seed` makes another model, `named` are its last directions.
+
+    With a `config` it says the shape and the scales.
+    """
+    config = config or small_config(image_shape, scales)
+    image_shape = config.image_shape
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):  # the same model at every call: two pictures must not score alike by chance
         torch.manual_seed(seed)
-        flow = Flow(small_config(image_shape, scales))
+        flow = Flow(config)
     images = random_images(200, image_shape)
     x = unit_from_images(torch.from_numpy(images), 0.5)
-    flow.initialize(x)
+    flow.initialize(x, images)
     with torch.no_grad():
         for parameter in flow.parameters():
             parameter += 0.03 * torch.randn(parameter.shape, generator=generator)
@@ -92,7 +104,7 @@ def write_small_model(
     )
     info = CheckpointInfo(
         name="small",
-        preset="quick",
+        preset="pyramid" if config.law == "levels" else "quick",
         data=DataInfo(name="random", title="Random images", digest="", contrasts=named),
         step=7,
         epoch=0.5,

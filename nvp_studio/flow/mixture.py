@@ -87,7 +87,7 @@ class MixtureTransform(ElementwiseTransform):
             z = torch.special.ndtri(mixture.margin + mixture.rest * (below + probability * (scaled - level)))
             values.append(z)
             log_derivatives.append(torch.log(probability * (LEVELS * mixture.rest)) + 0.5 * z.square() + _LOG_SQRT_2_PI)
-            mixture.see(value)
+            mixture.see(value, level)
         return self._values(values), self._values(log_derivatives)
 
     def inverse_with_log_derivative(self, y: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,7 +105,7 @@ class MixtureTransform(ElementwiseTransform):
             log_derivatives.append(
                 -torch.log(probability * (LEVELS * mixture.rest)) - 0.5 * z.square() - _LOG_SQRT_2_PI
             )
-            mixture.see(value)
+            mixture.see(value, level)
         return self._values(values), self._values(log_derivatives)
 
     def log_scale_and_shift(self, params: Tensor) -> tuple[Tensor, Tensor]:
@@ -163,11 +163,15 @@ class _Mixture:
                 low = torch.where(self._cumulated(colour, middle) <= share, middle, low)
         return low
 
-    def see(self, value: Tensor) -> None:
-        """Go on to the next colour, given the value of this one, whose level was looked up last."""
+    def see(self, value: Tensor, level: Tensor) -> None:
+        """Go on to the next colour, given the level of this one, which was looked up last.
+
+        Its middle counts, with the gradient of the value (`level_centers`).
+        """
         joint = self._log_weights + torch.log(self._of_level)
         self._log_weights = torch.log_softmax(joint, 1)
-        self._seen.append(value.unsqueeze(1))
+        center = (level + 0.5) / LEVELS + (value - value.detach())
+        self._seen.append(center.to(value.dtype).unsqueeze(1))
 
     def _take(self, colour: int) -> None:
         """Look up the components of a colour."""
