@@ -125,9 +125,7 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
         """Raise `ValueError` where settings are of no use with mixtures."""
         for name in ("checkerboard_couplings", "channel_couplings", "final_couplings"):
             if getattr(self, name):
-                raise ValueError(
-                    f"{name} is {getattr(self, name)}, must be 0 with law=levels: its scales need no more"
-                )
+                raise ValueError(f"{name} is {getattr(self, name)}, must be 0 with law=levels: its scales need no more")
         for name, none in (("normalization", "none"), ("mixing", "none"), ("conditional_prior", False)):
             if getattr(self, name) != none:
                 raise ValueError(f"{name} must be {str(none).lower()} with law=levels")
