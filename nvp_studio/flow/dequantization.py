@@ -27,6 +27,13 @@ def levels_of(x: Tensor) -> Tensor:
     return (x.detach() * LEVELS).floor().clamp(0, LEVELS - 1)
 
 
+def within_levels(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """x in [0, 1] rounded to `dtype`, down where it would be rounded up to the next grey level."""
+    rounded = x.to(dtype)
+    lower = torch.nextafter(rounded, torch.zeros_like(rounded))
+    return torch.where(levels_of(rounded) > levels_of(x), lower, rounded)
+
+
 def level_centers(x: Tensor) -> Tensor:
     """The middle of the grey level that each value is in; its gradient is taken as 1, as that of any rounding."""
     return (levels_of(x) + 0.5) / LEVELS + (x - x.detach())

@@ -12,7 +12,7 @@ density is therefore the same everywhere within the levels of an 8-bit image, it
 and the noise of samples within their levels is uniform.
 
 The components live on an axis on which a level has the more room, the more frequent it is in the training images
-(`preprocessing.level_edges`). Each level keeps at least `FLOOR` of its room there as its probability.
+(`preprocessing.level_edges`). Each level keeps a probability of at least `FLOOR` / 256.
 
 The parameters of a pixel of C colours are, K numbers each: the logits of the components; for each colour the means, and
 the logarithms of the inverse scales; and for each pair of colours how far the mean of the later one follows the earlier
@@ -28,8 +28,8 @@ from torch import Tensor
 from nvp_studio.flow.dequantization import LEVELS
 from nvp_studio.flow.transforms import ElementwiseTransform
 
-FLOOR = 1e-5
-"""The part of the probability that is spread over the levels as the axis is."""
+FLOOR = 2e-5
+"""The part of the probability that is spread evenly over the levels."""
 MARGIN = 1e-9
 """F lies in [MARGIN, 1 - MARGIN], so that z is finite where x is 0 or 1."""
 AXIS = 2.0
@@ -100,7 +100,8 @@ class MixtureTransform(ElementwiseTransform):
             share = (torch.special.ndtr(z) - mixture.margin) / mixture.rest
             level = mixture.find(colour, share.detach())
             below, probability = mixture.level(colour, level)
-            value = (level + (share - below) / probability) / LEVELS
+            # Within the level, so that networks see it, also where rounding put it at an edge.
+            value = (level + ((share - below) / probability).clamp(0, mixture.last)) / LEVELS
             values.append(value)
             log_derivatives.append(
                 -torch.log(probability * (LEVELS * mixture.rest)) - 0.5 * z.square() - _LOG_SQRT_2_PI
@@ -141,8 +142,11 @@ class _Mixture:
         self._colour = -1
         self._pulls: Iterator[Tensor] = iter(self._params[1 + 2 * self._colours :])
         self._means, self._sharpness = self._log_weights, self._log_weights
-        self._levels: Tensor | None = None
-        self.margin = max(MARGIN, 4 * torch.finfo(params.dtype).eps)
+        eps = torch.finfo(params.dtype).eps
+        self.last = 1 - LEVELS * eps
+        """The last place within a level that is not rounded to the next one."""
+        self._slack = 4 * eps
+        self.margin = max(MARGIN, 4 * eps)
         self.rest = 1 - 2 * self.margin
 
     def level(self, colour: int, level: Tensor) -> tuple[Tensor, Tensor]:
@@ -154,13 +158,13 @@ class _Mixture:
         return below, (self._log_weights.exp() * probabilities).sum(1)
 
     def find(self, colour: int, share: Tensor) -> Tensor:
-        """The levels whose part of [0, 1] holds `share`, int64."""
+        """The levels whose part of [0, 1] holds `share`, int64; at an edge the level above it, as in the other way."""
         self._take(colour)
         with torch.no_grad():
             low = torch.zeros_like(share, dtype=torch.long)
             for bit in reversed(range(int(math.log2(LEVELS)))):
                 middle = low + 2**bit
-                low = torch.where(self._cumulated(colour, middle) <= share, middle, low)
+                low = torch.where(self._cumulated(colour, middle) <= share + self._slack, middle, low)
         return low
 
     def see(self, value: Tensor, level: Tensor) -> None:
@@ -187,9 +191,8 @@ class _Mixture:
 
     def _cumulated(self, colour: int, level: Tensor) -> Tensor:
         """F at the lower edge of levels (N, G, H, W), each from 0 to 256."""
-        room = self._edges[colour][level]
-        logistic = torch.sigmoid(self._distance(room, level.unsqueeze(1)))
-        return (1 - FLOOR) * (self._log_weights.exp() * logistic).sum(1) + FLOOR * room
+        logistic = torch.sigmoid(self._distance(self._edges[colour][level], level.unsqueeze(1)))
+        return (1 - FLOOR) * (self._log_weights.exp() * logistic).sum(1) + (FLOOR / LEVELS) * level
 
     def _probabilities(self, colour: int, level: Tensor) -> Tensor:
         """Of each component: the probability of levels (N, G, H, W)."""
@@ -198,7 +201,7 @@ class _Mixture:
         low, high = self._distance(lower, level), self._distance(upper, level + 1)
         turned = low + high > 0  # the difference of two numbers near 1 would lose its digits
         low, high = torch.where(turned, -high, low), torch.where(turned, -low, high)
-        return (1 - FLOOR) * (torch.sigmoid(high) - torch.sigmoid(low)) + FLOOR * (upper - lower).unsqueeze(1)
+        return (1 - FLOOR) * (torch.sigmoid(high) - torch.sigmoid(low)) + FLOOR / LEVELS
 
     def _distance(self, room: Tensor, level: Tensor) -> Tensor:
         """Of edges (N, G, H, W) in [0, 1] from the means, in scales; without an end beyond the first and last level."""

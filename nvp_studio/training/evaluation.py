@@ -156,10 +156,13 @@ def _inverse_errors(flow: Inference, x: Tensor) -> Tensor:
     """The largest |decode(z) - x| of each image (N,) of x (N, C, H, W), z = encode(x); infinite where not finite.
 
     z is rounded to the type of the weights first. As it came, x comes back nearly exactly in the same batch; rounded,
-    the error is about what is left when networks sum in another order, as in other batches or on another machine.
+    the error is about what is left when networks sum in another order, as in other batches or on another machine. Where
+    networks see grey levels, z stays as it is: an unlikely level is too narrow in z for a rounded one.
     """
     z = flow.encode(x)[0]
-    errors = (flow.decode(torch.nan_to_num(z.to(flow.dtype))) - x).abs().amax((1, 2, 3))
+    if flow.config.law != "levels":
+        z = z.to(flow.dtype)
+    errors = (flow.decode(torch.nan_to_num(z)) - x).abs().amax((1, 2, 3))
     return torch.where(torch.isfinite(z).all(1) & torch.isfinite(errors), errors, math.inf)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from nvp_studio.flow.config import FlowConfig, Scale
-from nvp_studio.flow.dequantization import unit_from_images
+from nvp_studio.flow.dequantization import unit_from_images, within_levels
 from nvp_studio.flow.engine.folding import folded
 from nvp_studio.flow.engine.precision import wide_type
 from nvp_studio.flow.flow import Flow, bits_per_dim_from_log_prob
@@ -129,14 +129,14 @@ class Inference:
         levels. Raises `ValueError` for another shape, NaN or infinity.
         """
         _check("z", z, (self.config.dimensions,))
-        return self.preprocessing.inverse(self.body.inverse(z.to(self.latent_dtype))).to(self.dtype)
+        return self._narrowed(self.preprocessing.inverse(self.body.inverse(z.to(self.latent_dtype))))
 
     def decode_with_log_det(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """As `decode`, with the log-determinant (N,) of the map from z to x."""
         _check("z", z, (self.config.dimensions,))
         y, first = self.body.inverse_with_log_det(z.to(self.latent_dtype))
         x, second = self.preprocessing.inverse_with_log_det(y)
-        return x.to(self.dtype), first + second
+        return self._narrowed(x), first + second
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Log-density in nats, (N,), of images x (N, C, H, W) over [0, 1]^D; raises `ValueError` as `encode` does."""
@@ -202,6 +202,10 @@ class Inference:
             scores.append(bits_per_dim_from_log_prob(mean, self.config.dimensions))
             start += len(batch)
         return torch.cat(scores) if scores else torch.empty(0, dtype=torch.float64)
+
+    def _narrowed(self, x: Tensor) -> Tensor:
+        """Decoded images in the type of the weights."""
+        return within_levels(x, self.dtype) if self.config.law == "levels" else x.to(self.dtype)
 
     def _value_type(self) -> torch.dtype:
         return wide_type(self.dtype, self.device)
