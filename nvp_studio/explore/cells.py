@@ -13,12 +13,13 @@ CURVE_RANGE = 6.0
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
     """A value that a layer was given, and of a coupling the map that it applied to it: y = q(x) exp(s) + t.
 
-    q is the value's spline, of an affine coupling x itself.
+    q is the value's spline, of an affine coupling x itself. A mixture over grey levels has no s and t: its map is that
+    of x from 0 to 1 to z, given the colours before it in the pixel.
     """
 
     state: Literal["changes", "stays", "left", "value"]
-    """Of a coupling: a value that stays is seen by the network; one that left at an earlier scale is only shown. Both
-    have no map. Of another layer: ``value``."""
+    """Of a coupling: a value that stays is seen by the network; one that is a latent already (``left``) is only shown.
+    Both have no map. Of another layer: ``value``."""
     before: float
     after: float
     slope: float
@@ -29,7 +30,12 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     """t."""
     x: Points
     y: Points
-    """Points of the map, with x from -`CURVE_RANGE` to `CURVE_RANGE`; empty where the value has none."""
+    """Points of the map, with x from -`CURVE_RANGE` to `CURVE_RANGE`, of a mixture from 0 to 1; empty where the value
+    has none."""
     knots_x: Points
     knots_y: Points
-    """Between the bins of a spline; empty for an affine map."""
+    """Between the bins of a spline, or the ends of the probable grey levels of a mixture; empty for an affine map."""
+    components: int = 0
+    """How many logistic distributions a mixture has; 0 for another map."""
+    probability: float = 0.0
+    """What a mixture gives the value's grey level."""

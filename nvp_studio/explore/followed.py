@@ -12,11 +12,16 @@ from nvp_studio.explore.inspected import Aspect
 from nvp_studio.explore.ledger import dequantized
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.flow.coupling import Coupling
+from nvp_studio.flow.dequantization import LEVELS, levels_of
 from nvp_studio.flow.engine.walk import Stage, Walk, kept_of
+from nvp_studio.flow.mixture import MixtureTransform
 from nvp_studio.flow.spline import knots, spline
 from nvp_studio.flow.transforms import SplineTransform
 
 _CURVE_POINTS = 121
+_PROBABLE = 0.02
+"""The probability of a grey level from which on its ends are told, and the curve within it is drawn."""
+_WITHIN_LEVEL = 16
 
 
 class FollowedPicture:
@@ -48,7 +53,8 @@ class FollowedPicture:
     def channels(self, index: int, aspect: Aspect) -> Tensor:
         """An aspect of the stage `index` in the shape of its tensor, (C', H', W').
 
-        The mask is 1 where values stay. Raises `ValueError` where the stage is no coupling and has values alone.
+        The mask is 1 where values stay. Raises `ValueError` where the stage is no coupling and has values alone, and
+        for the shifts of a mixture, which has none.
         """
         stage = self.stages[index]
         if aspect == "values":
@@ -56,6 +62,8 @@ class FollowedPicture:
         parameters = stage.parameters
         if parameters is None:
             raise ValueError(f"{stage.name} is no coupling: it has neither mask nor parameters")
+        if aspect == "shifts" and isinstance(stage.layer, Coupling) and isinstance(stage.layer.law, MixtureTransform):
+            raise ValueError(f"{stage.name} is a mixture over grey levels: it has no shifts")
         if aspect == "log-derivatives":
             laid = parameters.log_derivative
         elif aspect == "shifts":
@@ -94,6 +102,9 @@ class FollowedPicture:
         _, changing = layer.mask.split(numbers)
         number = int((changing.flatten() == place).nonzero()[0])
         params = self._parameters(index, layer)
+        if isinstance(layer.law, MixtureTransform):
+            slope = float(parameters.log_derivative[0, channel, row, column].exp())
+            return _level_cell(layer.law, layer.mask.split(before)[1], params, number, slope, after)
         s, t = (one.flatten()[number].double() for one in layer.law.log_scale_and_shift(params))
         x = torch.linspace(-CURVE_RANGE, CURVE_RANGE, _CURVE_POINTS, dtype=torch.float64, device=before.device)
         value = before.flatten()[place].double()
@@ -125,6 +136,47 @@ class FollowedPicture:
             x1, _ = layer.mask.split(self.before(index))
             self._params = index, layer.params(x1)
         return self._params[1]
+
+
+def _level_cell(law: MixtureTransform, values: Tensor, params: Tensor, number: int, slope: float, after: float) -> Cell:
+    """The cell of value `number` of the values (1, G * C, H, W) that a mixture transformed by its parameters."""
+    _, channels, height, width = values.shape
+    channel, place = divmod(number, height * width)
+    pixel, colour = divmod(channel, law.colours)
+    pixels = channels // law.colours
+    of_pixel = values.reshape(pixels, law.colours, -1)[pixel, :, place].double()
+    own = params.reshape(-1, pixels, height * width)[:, pixel, place].double()
+
+    def mapped(x: Tensor) -> Tensor:
+        given = of_pixel.repeat(len(x), 1)
+        given[:, colour] = x
+        z, _ = law(given.view(*given.shape, 1, 1), own.view(1, -1, 1, 1).expand(len(x), -1, 1, 1))
+        result: Tensor = z[:, colour, 0, 0]
+        return result
+
+    edges = torch.arange(LEVELS + 1, dtype=torch.float64, device=values.device) / LEVELS
+    ends = mapped(edges)
+    shares = torch.special.ndtr(ends).diff()
+    probable = shares >= _PROBABLE
+    knots = torch.cat((probable, probable[-1:])) | torch.cat((probable[:1], probable))
+    steps = torch.arange(1, _WITHIN_LEVEL, dtype=torch.float64, device=values.device) / (_WITHIN_LEVEL * LEVELS)
+    within = (edges[:-1][probable].unsqueeze(1) + steps).flatten()
+    x, order = torch.cat((edges, within)).sort()
+    y = torch.cat((ends, mapped(within)))[order]
+    return Cell(
+        state="changes",
+        before=float(of_pixel[colour]),
+        after=after,
+        slope=slope,
+        scale=0,
+        shift=0,
+        x=tuple(x.tolist()),
+        y=tuple(y.tolist()),
+        knots_x=tuple(edges[knots].tolist()),
+        knots_y=tuple(ends[knots].tolist()),
+        components=law.components,
+        probability=float(shares[int(levels_of(of_pixel[colour]))]),
+    )
 
 
 def _unmapped(state: Literal["stays", "left", "value"], value: float) -> Cell:

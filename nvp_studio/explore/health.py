@@ -17,6 +17,7 @@ from nvp_studio.flow.coupling import Coupling
 from nvp_studio.flow.dequantization import LEVELS, images_from_unit
 from nvp_studio.flow.engine.walk import Stage, Walk, kept_of
 from nvp_studio.flow.mixing import InvertibleConv1x1
+from nvp_studio.flow.mixture import MixtureTransform
 from nvp_studio.flow.spline import BOUND
 from nvp_studio.flow.transforms import AffineTransform, SplineTransform
 
@@ -75,7 +76,12 @@ def examine(
         rows = zip(inputs, stages, errors, strict=True)
         layers = tuple(_measured(before, stage, error, dead) for before, stage, error in rows)
     normalized = flow.config.normalization != "none"
-    findings = sorted(_findings(layers, normalized=normalized), key=lambda one: one.level != "problem")
+    steep = {
+        stage.name
+        for stage in stages
+        if isinstance(stage.layer, Coupling) and isinstance(stage.layer.law, MixtureTransform)
+    }
+    findings = sorted(_findings(layers, steep, normalized=normalized), key=lambda one: one.level != "problem")
     return Health(len(images), samples, layers, tuple(findings))
 
 
@@ -177,8 +183,13 @@ def _network_activity(flow: nn.Module) -> Iterator[dict[nn.Module, float]]:
             handle.remove()
 
 
-def _findings(layers: tuple[LayerHealth, ...], *, normalized: bool) -> Iterator[Finding]:
-    """What is wrong, first layer to last; `normalized` says whether values are normalized between couplings."""
+def _findings(layers: tuple[LayerHealth, ...], steep: set[str], *, normalized: bool) -> Iterator[Finding]:
+    """What is wrong, first layer to last.
+
+    `steep` are the layers whose slopes may have any size: a mixture stretches a grey level the more, the more probable
+    it is, or the farther out in the normal distribution. `normalized` says whether values are normalized between
+    couplings.
+    """
     lost = False
     closer = (
         "Train with a lower learning rate" if normalized else "Normalize the values before it (normalization=actnorm)"
@@ -207,7 +218,7 @@ def _findings(layers: tuple[LayerHealth, ...], *, normalized: bool) -> Iterator[
                 f"{name} gets {layer.outside:.0%} of its values outside of [-{BOUND:g}, {BOUND:g}], where its splines "
                 f"are straight lines. {closer}, or use affine couplings (law=affine).",
             )
-        if layer.slope_low is not None and layer.slope_high is not None:
+        if layer.slope_low is not None and layer.slope_high is not None and layer.layer not in steep:
             if layer.slope_high > _STEEP:
                 yield Finding(
                     layer.layer,

@@ -21,7 +21,7 @@ class LayerHealth(msgspec.Struct, frozen=True, kw_only=True):
     """Of the values after it, in size."""
     slope_low: float | None = None
     slope_high: float | None = None
-    """Least and greatest d(y2)/d(x2): exp(s) of an affine coupling, the slopes of splines."""
+    """Least and greatest d(y2)/d(x2): exp(s) of an affine coupling, the slopes of splines and mixtures."""
     saturated: float | None = None
     """The part of the s that are near their bound."""
     outside: float | None = None

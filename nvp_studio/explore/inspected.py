@@ -39,8 +39,15 @@ class InspectedStage(msgspec.Struct, frozen=True, kw_only=True):
     """Floating-point operations of its convolutions for one image, two for each multiplication and addition."""
     scale: int
     """From 1, finest first; 0 before the first scale."""
-    mask: Literal["", "checkerboard", "channels"]
+    mask: Literal["", "checkerboard", "channels", "pixels"]
     """Of a coupling."""
+    law: Literal["", "affine", "spline", "levels"]
+    """Of a coupling: what it does to a value."""
+
+    @property
+    def scale_range(self) -> float:
+        """The pictures of its log-derivatives go from minus to plus this."""
+        return LEVELS_SCALE_RANGE if self.law == "levels" else SCALE_RANGE
 
 
 class Inspection(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,17 +62,19 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     values: ImageBatch
     """One image for each stage: its values, laid back onto the pixels."""
     log_derivatives: ImageBatch
-    """One image for each coupling, from -`SCALE_RANGE` to `SCALE_RANGE`; s of an affine coupling."""
+    """One image for each coupling, over its `InspectedStage.scale_range`; s of an affine coupling."""
     shifts: ImageBatch
-    """t of each coupling, from -`SHIFT_RANGE` to `SHIFT_RANGE`."""
+    """t of each coupling, from -`SHIFT_RANGE` to `SHIFT_RANGE`; a mixture over grey levels has none."""
     masks: ImageBatch
-    """0 where a coupling's values stay, 255 where they change, 128 where they had left before."""
+    """0 where a coupling's values stay, 255 where they change, 128 where they are latents already."""
     step: int
     reference_mean: float | None
     """Mean bits/dim of the reference images; None where the model has none."""
 
 
 SCALE_RANGE = 2.0
+LEVELS_SCALE_RANGE = 12.0
+"""Of a mixture over grey levels: a level of the probability P is stretched by 256 P, and more where z is far from 0."""
 SHIFT_RANGE = 4.0
 VALUE_RANGE = 4.0
 """Of the values from the logit on: four standard deviations of the prior."""

@@ -13,6 +13,7 @@ from nvp_studio.explore.inspected import (
     BINS,
     CHANGES,
     LEFT,
+    LEVELS_SCALE_RANGE,
     SCALE_RANGE,
     SHIFT_RANGE,
     STAYS,
@@ -25,8 +26,10 @@ from nvp_studio.explore.ledger import of_columns, shape_of
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.flow.coupling import Coupling
 from nvp_studio.flow.engine.walk import Stage
-from nvp_studio.flow.masks import ChannelMask
+from nvp_studio.flow.masks import ChannelMask, CornerMask, PixelMask
 from nvp_studio.flow.mixing import InvertibleConv1x1
+from nvp_studio.flow.mixture import MixtureTransform
+from nvp_studio.flow.transforms import SplineTransform
 from nvp_studio.image_batch import ImageBatch
 
 _MOST_BYTES = 24 * 2**20
@@ -54,22 +57,23 @@ def inspection_of(followed: FollowedPicture) -> Inspection:
     described: list[InspectedStage] = [_pixels(pixels)]
     for stage in stages:
         index = sum(one.coupling >= 0 for one in described) if stage.parameters is not None else -1
-        described.append(_described(stage, index))
+        described.append(_described(stage, index, _range(followed, stage)))
     thinned = pixels[::step, ::step]
-    values = _bytes([stage.values for stage in stages], [_range(stage) for stage in stages], step)
+    values = _bytes([stage.values for stage in stages], [_range(followed, stage) for stage in stages], step)
     scales, shifts = [one.log_derivative for one in couplings], [one.shift for one in couplings]
+    scale_ranges = [one.scale_range for one in described if one.coupling >= 0]
     masks = [_mask(one.stays, step) for one in couplings]
 
-    def batch(parts: list[Tensor], largest: float) -> ImageBatch:
-        ranges = [(-largest, largest)] * len(parts)
+    def batch(parts: list[Tensor], largest: list[float]) -> ImageBatch:
+        ranges = [(-one, one) for one in largest]
         return ImageBatch.of(_bytes(parts, ranges, step) if parts else np.empty((0, *thinned.shape), np.uint8))
 
     return Inspection(
         ledger=ledger,
         stages=tuple(described),
         values=ImageBatch.of(np.concatenate((thinned[np.newaxis], values))),
-        log_derivatives=batch(scales, SCALE_RANGE),
-        shifts=batch(shifts, SHIFT_RANGE),
+        log_derivatives=batch(scales, scale_ranges),
+        shifts=batch(shifts, [SHIFT_RANGE] * len(shifts)),
         masks=ImageBatch.of(np.stack(masks) if masks else np.empty((0, *thinned.shape), np.uint8)),
         step=step,
         reference_mean=float(model.reference.mean()) if len(model.reference) else None,
@@ -89,11 +93,13 @@ def channel_images(followed: FollowedPicture, position: int, aspect: Aspect) -> 
     if aspect == "mask":
         grey = _mask(channels[np.newaxis], 1).transpose(2, 0, 1)
     else:
-        ranges = {
-            "log-derivatives": (-SCALE_RANGE, SCALE_RANGE),
-            "shifts": (-SHIFT_RANGE, SHIFT_RANGE),
-        }
-        low, high = ranges.get(aspect) or _range(followed.stages[position - 1])
+        stage = followed.stages[position - 1]
+        levels = _law(stage) == "levels"
+        largest = LEVELS_SCALE_RANGE if levels else SCALE_RANGE
+        ranges = {"log-derivatives": (-largest, largest), "shifts": (-SHIFT_RANGE, SHIFT_RANGE)}
+        if levels:
+            ranges["inputs"] = 0.0, 1.0
+        low, high = ranges.get(aspect) or _range(followed, stage)
         middle = torch.where(channels.isnan(), (low + high) / 2, channels)
         grey = _bytes([middle[np.newaxis]], [(low, high)], 1)[0].transpose(2, 0, 1)
     return ImageBatch.of(np.ascontiguousarray(grey[..., np.newaxis]))
@@ -108,19 +114,32 @@ def _step(pictures: int, shape: tuple[int, ...]) -> int:
     return step
 
 
-def _range(stage: Stage) -> tuple[float, float]:
-    return (0.0, 1.0) if stage.kind in ("dequantization", "equalization") else (-VALUE_RANGE, VALUE_RANGE)
+def _range(followed: FollowedPicture, stage: Stage) -> tuple[float, float]:
+    """From black to white. In a pyramid, which has no logit, scales begin with pixels."""
+    pixels = ("dequantization", "equalization")
+    if stage.kind in pixels or (stage.kind == "squeeze" and followed.model.flow.config.law == "levels"):
+        return 0.0, 1.0
+    return -VALUE_RANGE, VALUE_RANGE
 
 
-def _described(stage: Stage, coupling: int) -> InspectedStage:
+def _law(stage: Stage) -> Literal["", "affine", "spline", "levels"]:
+    if not isinstance(stage.layer, Coupling):
+        return ""
+    law = stage.layer.law
+    return "levels" if isinstance(law, MixtureTransform) else "spline" if isinstance(law, SplineTransform) else "affine"
+
+
+def _described(stage: Stage, coupling: int, shown: tuple[float, float]) -> InspectedStage:
     values = stage.tensor.to("cpu", torch.float32).numpy()
-    low, high = _range(stage)
+    low, high = shown
     ends = (low, high) if high == 1 else (-_HISTOGRAM_RANGE, _HISTOGRAM_RANGE)
     counts = _counts(values, *ends)
     parameters = 0 if stage.layer is None else sum(one.numel() for one in stage.layer.parameters())
-    mask: Literal["", "checkerboard", "channels"] = ""
+    mask: Literal["", "checkerboard", "channels", "pixels"] = ""
     if isinstance(stage.layer, Coupling):
-        mask = "channels" if isinstance(stage.layer.mask, ChannelMask) else "checkerboard"
+        by_pixels = isinstance(stage.layer.mask, CornerMask | PixelMask)
+        by_channels = isinstance(stage.layer.mask, ChannelMask)
+        mask = "pixels" if by_pixels else "channels" if by_channels else "checkerboard"
     return InspectedStage(
         layer=stage.name,
         shape=shape_of(stage),
@@ -138,6 +157,7 @@ def _described(stage: Stage, coupling: int) -> InspectedStage:
         flops=_flops(stage),
         scale=stage.scale,
         mask=mask,
+        law=_law(stage),
     )
 
 
@@ -149,7 +169,7 @@ def _counts(values: npt.NDArray[np.float32] | Bytes, low: float, high: float) ->
 
 
 def _flops(stage: Stage) -> int:
-    """Of the convolutions of a layer, whose outputs all have the size of its input, for one image."""
+    """Of the convolutions of a layer, whose outputs all have the size of what its network sees, for one image."""
     layer = stage.layer
     if isinstance(layer, Coupling):
         _, height, width = layer.mask.network_shape
@@ -181,6 +201,7 @@ def _pixels(pixels: Bytes) -> InspectedStage:
         flops=0,
         scale=0,
         mask="",
+        law="",
     )
 
 

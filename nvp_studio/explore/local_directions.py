@@ -38,8 +38,12 @@ def finding_local_directions(
 ) -> Generator[None, None, LocalDirections]:
     """Find them at the picture of `recipe`, where its moves have led to; yields None between short steps.
 
-    Raises `ValueError` when the recipe does not fit the model.
+    Raises `ValueError` when the recipe does not fit the model, and for a model whose decoder has no Jacobian.
     """
+    if not model.flow.config.has_gradients:
+        raise ValueError(
+            "this model's pictures change by whole grey levels: its decoder has no Jacobian that directions come from"
+        )
     found = yield from finding_leading(model.flow, latent(model, recipe), count)
     values = found.values.tolist()
     levels = [LEVELS * value / math.sqrt(model.flow.config.dimensions) for value in values]

@@ -41,10 +41,14 @@ def step_density(model: OpenedModel, recipe: Recipe, space: Space, up: bool = Tr
     The step has the direction of the gradient of log p(x), up or down, with respect to z or to x. It is `STEP_Z` or
     `STEP_X` long, and is halved, up to `HALVINGS` times, until the picture after it has a higher density, or a lower
     one. The density is that of the picture rounded to 8 bits, by the score that `render` gives: the recipe holds
-    exactly what is seen. Raises `ValueError` where the gradient is not finite or is zero, and where no such step is
-    found.
+    exactly what is seen. Raises `ValueError` where the gradient is not finite or is zero, where no such step is found,
+    and for a step in pixels of a model whose density has no gradient there.
     """
     require_own_size(recipe)
+    if space == "x" and not model.flow.config.has_gradients:
+        raise ValueError(
+            "this model's density is constant within a grey level: it has no gradient in pixels; take a step in z"
+        )
     sign = 1.0 if up else -1.0
     pixels = torch.from_numpy(draw(model, [recipe]).images)
     if space == "z":

@@ -133,6 +133,27 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("network must be depthwise or gated with law=levels")
 
     @property
+    def exact_code_length(self) -> bool:
+        """Whether the bits/dim of an 8-bit image are its code length, whatever the dequantization noise.
+
+        Else they are an upper bound of it.
+        """
+        return self.law == "levels"
+
+    @property
+    def can_be_enlarged(self) -> bool:
+        """Whether the weights fit larger images too (`enlarging`)."""
+        return self.law != "levels"
+
+    @property
+    def has_gradients(self) -> bool:
+        """Whether gradients of the density and of the decoder say what small changes of pixels or latents do.
+
+        A mixture over grey levels depends on other values by their levels alone: it is constant but for jumps.
+        """
+        return self.law != "levels"
+
+    @property
     def couplings(self) -> int:
         """Number of couplings from image to latent, those of a conditional prior included."""
         if self.law == "levels":

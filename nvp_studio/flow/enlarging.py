@@ -4,6 +4,9 @@ Every layer is applied at each place alike: networks are convolutions, transform
 levels have parameters for channels alone, and masks follow the place. So the weights fit any size whose sides are
 multiples of the trained ones. Nothing was learnt about that size: networks see the zeros around an image at its new
 edges alone, and no layer sees farther than its receptive field.
+
+A flow of mixtures over grey levels fits no other size: its networks know each place, and its grids of pixels begin with
+a single one.
 """
 
 import copy
@@ -20,8 +23,10 @@ def enlarged(flow: Flow, factor: int) -> Flow:
     """The flow on images whose sides are `factor` times as long, with the same parameters, which are not copied.
 
     Its latents have `factor` squared times as many values. Raises `ValueError` where the sides would be longer than a
-    flow may have them.
+    flow may have them, and where the flow fits no other size.
     """
+    if not flow.config.can_be_enlarged:
+        raise ValueError("a flow of mixtures over grey levels knows the places of pixels: it has no larger pictures")
     channels, height, width = flow.config.image_shape
     config = msgspec.structs.replace(flow.config, image_shape=(channels, factor * height, factor * width))
     shared = {id(tensor): tensor for tensor in chain(flow.parameters(), flow.buffers())}

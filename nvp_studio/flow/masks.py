@@ -36,6 +36,10 @@ class Mask(nn.Module):
         """What the network sees of x1, of `network_shape`; here all of it."""
         return x1
 
+    def seen_of(self, x1: Tensor) -> Tensor:
+        """1 where the network sees a value of x1, else 0, in the shape of x1; here it sees all."""
+        return torch.ones_like(x1)
+
     def only_changing(self, values: Tensor) -> Tensor:
         """`values`, of the shape of x2, with zeros where x2 holds values that stay; here it holds none."""
         return values
@@ -151,6 +155,10 @@ class CornerMask(Mask):
         """The middles of the grey levels of the first of the channels that stay."""
         return level_centers(x1[:, : self.seen])
 
+    def seen_of(self, x1: Tensor) -> Tensor:
+        """1 in the first of the channels that stay."""
+        return torch.cat((torch.ones_like(x1[:, : self.seen]), torch.zeros_like(x1[:, self.seen :])), 1)
+
 
 class PixelMask(Mask):
     """The network sees some pixels, on the full grid with a channel that says which; some others are transformed."""
@@ -181,6 +189,10 @@ class PixelMask(Mask):
     def shown(self, x1: Tensor) -> Tensor:
         """The middles of the grey levels of the pixels that are seen, with zeros elsewhere, and where they are."""
         return torch.cat((level_centers(x1) * self.sees, self.sees.expand(len(x1), -1, -1, -1)), 1)
+
+    def seen_of(self, x1: Tensor) -> Tensor:
+        """1 at the pixels that are seen."""
+        return self.sees.to(x1.dtype).expand_as(x1)
 
     def only_changing(self, values: Tensor) -> Tensor:
         """`values` where pixels change, else zeros."""

@@ -29,13 +29,15 @@ class MapMaker:
         """A PNG file for each 8-bit image (N, H, W, C).
 
         Its panels, from left to right: the image; its bits, with places outlined that have more than a hundredth of the
-        reference images have there; the bits of each scale, finest first; the size of d log p / dx.
+        reference images have there; the bits of each scale, finest first; the size of d log p / dx, where the model has
+        gradients.
         """
-        bits, slopes = self._ledger.bits(images, seed), gradient(self._flow, images, seed)
+        bits = self._ledger.bits(images, seed)
+        slopes = gradient(self._flow, images, seed) if self._flow.config.has_gradients else None
         return [_png(self._panels(image, bits, slopes, index)) for index, image in enumerate(images)]
 
     def _panels(
-        self, image: Images, bits: BitMap, slopes: npt.NDArray[np.float32], index: int
+        self, image: Images, bits: BitMap, slopes: npt.NDArray[np.float32] | None, index: int
     ) -> list[npt.NDArray[np.uint8]]:
         part = max(1, -(-SIDE // max(image.shape[:2])))
         total, ranges = bits.total[index], self._ranges
@@ -46,8 +48,9 @@ class MapMaker:
         )
         for scale, layer in enumerate(bits.by_scale[index], 1):
             panels.append(_enlarged(overlay(image, layer, ranges.low[scale], ranges.high[scale]), part))
-        slope = np.log10(np.abs(slopes[index]).sum(2).astype(np.float64) + 1e-12)
-        panels.append(_enlarged(overlay(image, slope, *SLOPES), part))
+        if slopes is not None:
+            slope = np.log10(np.abs(slopes[index]).sum(2).astype(np.float64) + 1e-12)
+            panels.append(_enlarged(overlay(image, slope, *SLOPES), part))
         return panels
 
 

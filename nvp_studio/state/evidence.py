@@ -74,6 +74,8 @@ def _shown(found: BitsMapped, layer: str) -> ShownMap | None:
     image = found.image.array()[0]
     height, width = image.shape[:2]
     if layer == "gradient":
+        if not found.slopes:
+            return None
         slopes = np.frombuffer(found.slopes, np.float32).reshape(height, width).astype(np.float64)
         picture = overlay(image, np.log10(slopes + 1e-12), *SLOPES)
         return ShownMap(picture, slopes, 10.0 ** SLOPES[0], 10.0 ** SLOPES[1], gradient=True)

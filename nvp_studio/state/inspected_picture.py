@@ -209,7 +209,7 @@ class InspectedPicture(QObject):
 
 
 def _image(inspection: Inspection, position: int, aspect: Aspect) -> QImage:
-    coupling = inspection.stages[position].coupling
+    coupling, law = inspection.stages[position].coupling, inspection.stages[position].law
     if aspect == "values":
         return qimage(inspection.values, position)
     if aspect == "log-derivatives":
@@ -218,5 +218,6 @@ def _image(inspection: Inspection, position: int, aspect: Aspect) -> QImage:
         return qimage(inspection.shifts, coupling)
     if aspect == "mask":
         return qimage(inspection.masks, coupling)
-    seen = np.where(inspection.masks.array()[coupling] == STAYS, inspection.values.array()[position], np.uint8(_BEHIND))
+    source = 0 if law == "levels" else position  # what a mixture's network sees are pixels
+    seen = np.where(inspection.masks.array()[coupling] == STAYS, inspection.values.array()[source], np.uint8(_BEHIND))
     return qimage(ImageBatch.of(seen[np.newaxis]))

@@ -1,13 +1,20 @@
 """Pictures larger than those that the model was trained on."""
 
 from msgspec.structs import replace
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QCoreApplication, QObject
 
 from nvp_studio.flow.config import MAX_SIDE
 from nvp_studio.recipe import can_be_enlarged
 from nvp_studio.state.explore import ExploreState
 
 FACTOR = 2
+
+
+def no_larger_text() -> str:
+    """Why there are no larger pictures of a model that fits no other size."""
+    return QCoreApplication.translate(
+        "LargerState", "This model knows the place of each pixel: it has no pictures larger than it was trained on."
+    )
 
 
 class LargerState(QObject):
@@ -29,6 +36,8 @@ class LargerState(QObject):
             return
         if not active:
             explore.show(replace(explore.recipe, enlarged=1), self.tr("trained size"), explore.notes)
+        elif not model.flow.can_be_enlarged:
+            explore.failed.emit(no_larger_text())
         elif FACTOR * max(model.image_shape[1:]) > MAX_SIDE:
             text = self.tr("A picture has at most {0} pixels a side: this model's cannot be made larger.")
             explore.failed.emit(text.format(MAX_SIDE))

@@ -35,7 +35,19 @@ def _needs() -> dict[str, str]:
         "explore.paint-redraw": _tr("needs an open model, a painted region, and a picture of the trained size"),
         "explore.follow": _tr("only while a run is trained on this machine"),
         "explore.paint-cancel": _tr("only while a region is redrawn"),
-        "explore.find-directions": _tr("needs an open model, a picture of the trained size, and none being found"),
+        "explore.find-directions": _tr(
+            "needs an open model, not one of mixtures over grey levels, whose pictures change by jumps; a picture of "
+            "the trained size, and none being found"
+        ),
+        "explore.larger": _tr(
+            "needs an open model, not one of mixtures over grey levels, which knows each pixel's place"
+        ),
+        **{
+            f"explore.nudge-x-{way}": _tr(
+                "needs an open model, not one of mixtures over grey levels, whose density has no gradient in pixels"
+            )
+            for way in ("up", "down")
+        },
         "explore.randomize": _tr("needs an open model and a picture of the trained size"),
         "explore.cancel-directions": _tr("only while directions are found"),
         "explore.make-direction": _tr("needs pictures in both groups, and none being made"),

@@ -252,14 +252,15 @@ def _inspect() -> PageHelp:
                 tr(
                     "The list above the picture: its log-derivatives (s of an affine coupling), its shifts t, its "
                     "mask, and the values that its network saw. White cells of the mask change, black ones stay, grey "
-                    "ones left at an earlier scale."
+                    "ones are latents already."
                 ),
             ),
             (
                 tr("See what was done to a value"),
                 tr(
                     "Point at a pixel, or choose it by the arrow keys: below the picture are its values before and "
-                    "after the layer, and of a coupling the curve that maps one to the other, with slope, s and t."
+                    "after the layer, and of a coupling the curve that maps one to the other, with slope, s and t, or "
+                    "of a mixture over grey levels with the probability of the level."
                 ),
             ),
             (

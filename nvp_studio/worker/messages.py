@@ -38,7 +38,7 @@ from nvp_studio.worker.neighbour_messages import Comparing, NeighbourAnswer, Nei
 from nvp_studio.worker.redraw_messages import Redraw, RedrawDone, RedrawProgress
 from nvp_studio.worker.score_messages import MakingReference, ScoreAnswer, ScoreRequest, ScoreRows, TableRows
 
-PROTOCOL = 18
+PROTOCOL = 19
 """Version of these messages; both ends must agree."""
 
 

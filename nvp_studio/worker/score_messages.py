@@ -131,7 +131,8 @@ class BitsMapped(msgspec.Struct, frozen=True, kw_only=True, tag="bits-mapped"):
     limit: BatchBytes
     """(H, W): what a hundredth of the reference images exceed at this place in total."""
     slopes: BatchBytes
-    """(H, W): how much log p changes with a pixel, nats per grey level, the sizes of all channels together."""
+    """(H, W): how much log p changes with a pixel, nats per grey level, the sizes of all channels together; empty for a
+    model without gradients."""
 
 
 class TableRows(msgspec.Struct, frozen=True, tag="table-rows"):

@@ -176,7 +176,8 @@ class Scorer:
         image = row.pixels.array()
         bits = Ledger(model.flow).bits(image)
         yield None
-        slopes = np.abs(gradient(model.flow, image)[0]).sum(2)
+        gradients = model.flow.config.has_gradients
+        slopes = np.abs(gradient(model.flow, image)[0]).sum(2) if gradients else np.empty(0, np.float32)
         layers = np.concatenate((bits.total, bits.by_scale[0]))
         yield BitsMapped(
             path=row.path,

@@ -96,8 +96,11 @@ def gradient(flow: Inference, images: npt.NDArray[np.uint8], seed: int = 0, samp
     """d log p / dx at dequantized 8-bit images (N, H, W, C): nats per grey level, (N, H, W, C).
 
     Where it is positive, a brighter pixel would be likelier. The density jumps between grey levels of a flow with
-    equalized levels; the gradient is that within a level.
+    equalized levels; the gradient is that within a level. Raises `ValueError` for a flow without gradients
+    (`FlowConfig.has_gradients`).
     """
+    if not flow.config.has_gradients:
+        raise ValueError("the density of this flow is constant within each grey level: it has no gradient")
     x = _dequantized(flow, images, seed, sample)
     with torch.inference_mode(False), torch.enable_grad():
         x = x.clone().requires_grad_()

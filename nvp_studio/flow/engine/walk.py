@@ -36,11 +36,12 @@ class Parameters:
     """What a coupling did; all tensors lie on the pixels, (N, C, H, W)."""
 
     stays: Tensor
-    """1 where a value stays (x1, which the network sees), 0 where it changes (x2), NaN where it had left before."""
+    """1 where a value stays and the network sees it (x1), 0 where it changes (x2), NaN where it is a latent already:
+    it had left before, or in a pyramid was transformed before."""
     log_derivative: Tensor
     """log d(y2)/d(x2), which is s of an affine coupling; 0 where values do not change."""
     shift: Tensor
-    """t; 0 where values do not change."""
+    """t; 0 where values do not change, and throughout for a mixture, which has none."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +198,6 @@ def _coupled(layer: Coupling, x: Tensor, places: Places) -> tuple[Tensor, Tensor
     nothing = torch.zeros_like(x1)
     by_value = mask.merge(nothing.to(log_derivative.dtype), log_derivative)
     shifts = mask.merge(nothing.to(shift.dtype), shift)
-    stays = mask.merge(torch.ones_like(x1), torch.zeros_like(x2))
+    stays = mask.merge(torch.where(mask.seen_of(x1) > 0, 1.0, math.nan).to(x1.dtype), torch.zeros_like(x2))
     parameters = Parameters(places.lay(stays, math.nan), places.lay(by_value, 0.0), places.lay(shifts, 0.0))
     return mask.merge(x1, y2), sum_per_image(by_value), parameters

@@ -35,12 +35,7 @@ class ScoreCard(QFrame):
         column.addWidget(self.band)
         self.rank = ElidedLabel(role="dim", lines=2)
         column.addWidget(self.rank)
-        self.setToolTip(
-            self.tr(
-                "Bits the flow needs for each pixel value of this 8-bit image: lower is likelier under the flow.\n"
-                "An upper bound, with one dequantization sample. The band holds 90 % of the reference images."
-            )
-        )
+        self.show_exact(False)
         self._images = 0
         self._calm = QTimer(self)
         self._calm.setSingleShot(True)
@@ -51,6 +46,19 @@ class ScoreCard(QFrame):
         """Take the reference scores of another model."""
         self._images = len(reference)
         self.band.show_reference(reference)
+
+    def show_exact(self, exact: bool) -> None:
+        """Say whether the model's scores are exact code lengths, or bounds of them."""
+        tip = self.tr(
+            "Bits the flow needs for each pixel value of this 8-bit image: lower is likelier under the flow.\n"
+            "An upper bound, with one dequantization sample. The band holds 90 % of the reference images."
+        )
+        if exact:
+            tip = self.tr(
+                "Bits the flow needs for each pixel value of this 8-bit image: lower is likelier under the flow.\n"
+                "The exact code length, whatever the noise. The band holds 90 % of the reference images."
+            )
+        self.setToolTip(tip)
 
     @property
     def pending(self) -> bool:

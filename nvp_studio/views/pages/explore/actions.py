@@ -151,6 +151,11 @@ class ExploreActions(QObject):
         for path in self._context.ask_files("images", title, image_filter(self.tr("Images"))):
             self._scales.open_file(scale, path)
 
+    def show_gradients(self, has_gradients: bool) -> None:
+        """Let steps along the gradient in pixels be taken where the model has one."""
+        for way in ("up", "down"):
+            self._context.registry[f"explore.nudge-x-{way}"].setEnabled(has_gradients)
+
     def _add_ends(
         self, add: Callable[..., QAction], mixture: MixtureState, picture: str, file: str, modifier: str
     ) -> None:

@@ -61,7 +61,8 @@ class DirectionsTool(QObject):
         state = self.state
         ready = self._explore.model is not None and self._explore.engine.explorer.state == "ready"
         possible = ready and self._explore.recipe.enlarged == 1
-        self._find.setEnabled(possible and not state.running)
+        model = self._explore.model
+        self._find.setEnabled(possible and not state.running and model is not None and model.flow.has_gradients)
         self._registry["explore.randomize"].setEnabled(possible)
         self._registry["explore.repeat-randomize"].setEnabled(possible and bool(self._explore.drawn))
         self._cancel.setEnabled(state.running)

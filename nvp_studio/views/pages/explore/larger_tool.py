@@ -19,8 +19,14 @@ class LargerTool(QObject):
         self._action = context.registry.add(
             "explore.larger", text, self._toggle, "Alt+G", "maximize", tip=tip, checkable=True, page=page
         )
+        self._explore = explore
         explore.recipe_changed.connect(self._show)
         self._show()
+
+    def show_state(self) -> None:
+        """Let the action be taken where the model fits larger pictures."""
+        model = self._explore.model
+        self._action.setEnabled(model is not None and model.flow.can_be_enlarged)
 
     def _toggle(self) -> None:
         self.state.set_active(self._action.isChecked())

@@ -221,6 +221,7 @@ class ExplorePage(Page):
         if not self.state.went_on:  # a slider may be held
             self.panel.latents.set_model(len(model.latent_shapes), model.explained_variance, model.direction_names)
         self.panel.score.show_reference(model.reference)
+        self.panel.score.show_exact(model.flow.exact_code_length)
         self._remember_model(self.context.engine.model_path)
         self._show_readiness()
         self._on_recipe_changed(self.state.recipe)
@@ -326,6 +327,9 @@ class ExplorePage(Page):
             if entry.key.startswith("explore.") and entry.key != "explore.open-image":
                 entry.action.setEnabled(ready)
         self.actions_.show_scales(self.state.scales if ready else 0)
+        if ready and engine.model is not None:
+            self.actions_.show_gradients(engine.model.flow.has_gradients)
+            self.larger.show_state()
         self.paint.show_state()
         self.follow.show_state()
         self.neighbours.show_state()

@@ -53,7 +53,9 @@ class HealthDialog(Dialog):
             self.tr("Mean"): self.tr("Mean of the values after the layer"),
             self.tr("Deviation"): self.tr("Standard deviation of the values after the layer"),
             self.tr("Largest"): self.tr("The largest size of a value after the layer"),
-            self.tr("Slopes"): self.tr("Least and greatest slope of a coupling: exp(s), or the slopes of its splines"),
+            self.tr("Slopes"): self.tr(
+                "Least and greatest slope of a coupling: exp(s), or those of splines or mixtures"
+            ),
             self.tr("Saturated"): self.tr("The part of the scales s that are at their bound"),
             self.tr("Outside"): self.tr("The part of the values outside of the bins of the splines"),
             self.tr("Condition"): self.tr("Condition number of a channel mixing"),

@@ -3,9 +3,10 @@
 from functools import partial
 
 from PySide6.QtCore import QPoint, QSignalBlocker
+from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QLayout, QWidget
 
-from nvp_studio.explore.inspected import SCALE_RANGE, SHIFT_RANGE, Aspect, InspectedStage
+from nvp_studio.explore.inspected import SHIFT_RANGE, Aspect, InspectedStage
 from nvp_studio.state.inspect import InspectState
 from nvp_studio.state.inspected_picture import InspectedPicture
 from nvp_studio.text import figure
@@ -108,8 +109,9 @@ class StageArea(QWidget):
         if stage.coupling < 0 and self.aspect.hasFocus():
             self.picture.setFocus()  # a field that is disabled passes the focus on, at times out of the page
         self.aspect.setEnabled(stage.coupling >= 0)
+        self._offer_aspects(stage)
         self._offer_channels(stage)
-        aspect: Aspect = self.aspect.currentData() if stage.coupling >= 0 else "values"
+        aspect = self._aspect_of(stage)
         number: int = self.channel.currentData()
         for view, picture in ((self.picture, state.first), (self.second, state.second)):
             if number < 0:
@@ -129,6 +131,22 @@ class StageArea(QWidget):
         self.curve.setVisible(stage.coupling >= 0)
         self._ask_cell()
 
+    def _aspect_of(self, stage: InspectedStage) -> Aspect:
+        """What is shown of a stage: the chosen aspect where it has that, else its values."""
+        chosen: Aspect = self.aspect.currentData()
+        return chosen if stage.coupling >= 0 and not (chosen == "shifts" and stage.law == "levels") else "values"
+
+    def _offer_aspects(self, stage: InspectedStage) -> None:
+        """Leave out the aspects that a mixture over grey levels does not have, and say why."""
+        levels = stage.law == "levels"
+        slopes, shifts = self.aspect.findData("log-derivatives"), self.aspect.findData("shifts")
+        self.aspect.setItemText(slopes, self.tr("Log-derivatives") if levels else self.tr("Log-derivatives (s)"))
+        model = self.aspect.model()
+        assert isinstance(model, QStandardItemModel)
+        model.item(shifts).setEnabled(not levels)
+        tip = self.tr("A mixture of logistics over grey levels has no shift: point at a pixel to see its map")
+        model.item(shifts).setToolTip(tip if levels else "")
+
     def _offer_channels(self, stage: InspectedStage) -> None:
         """List the channels of a stage; a channel stays chosen, the last one of a stage that has fewer."""
         count, chosen = stage.shape[0], self.channel.currentData()
@@ -142,14 +160,16 @@ class StageArea(QWidget):
             self.channel.setCurrentIndex(min(chosen, count - 1) + 1)
 
     def _range_text(self, stage: InspectedStage, aspect: Aspect) -> str:
-        mask = self.tr("White: changes. Black: stays, and the network sees it. Grey: left at an earlier scale.")
+        mask = self.tr("White: changes. Black: stays, and the network sees it. Grey: a latent already.")
         black_to_white = self.tr("Black is {0}, white is {1}")
         if aspect == "mask":
             return mask
         if aspect == "log-derivatives":
-            return black_to_white.format(figure(-SCALE_RANGE), f"{SCALE_RANGE:g}")
+            return black_to_white.format(figure(-stage.scale_range), f"{stage.scale_range:g}")
         if aspect == "shifts":
             return black_to_white.format(figure(-SHIFT_RANGE), f"{SHIFT_RANGE:g}")
+        if aspect == "inputs" and stage.law == "levels":
+            return self.tr("The pixels that the network sees, their grey levels alone")
         text = black_to_white.format(figure(stage.low), figure(stage.high))
         figures = self.tr("mean {0}, deviation {1}, from {2} to {3}")
         values = (figure(value, ".3g") for value in (stage.mean, stage.deviation, stage.least, stage.most))

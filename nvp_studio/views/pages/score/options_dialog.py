@@ -37,6 +37,12 @@ class ScoreOptionsDialog(Dialog):
         self.samples = NumberField(Bounds(1, MAX_SAMPLES), whole=True, none_text="1")
         self.samples.set_tip(self.tr("More give a tighter bound with a standard error, and take as many times longer"))
         self.samples.setValue(options.samples)
+        model = state.engine.model
+        self._exact = model is not None and model.flow.exact_code_length
+        if self._exact:
+            self.samples.set_tip(
+                self.tr("Without effect for the open model: its scores are exact code lengths, whatever the noise")
+            )
         form.addRow(self.tr("&Noise samples"), self.samples)
         self.bound = ComboBox(
             [(self.tr("importance-weighted, the tighter one"), True), (self.tr("mean over the samples"), False)],
@@ -90,7 +96,8 @@ class ScoreOptionsDialog(Dialog):
     def _check(self) -> None:
         usable = not self.samples.problem
         self.ok.setEnabled(usable)
-        self.bound.setEnabled(usable and (self.samples.value() or 1) > 1)
+        self.samples.setEnabled(not self._exact)
+        self.bound.setEnabled(usable and not self._exact and (self.samples.value() or 1) > 1)
 
     def _models(self) -> list[tuple[str, object]]:
         found: dict[str, str] = dict(INCLUDED_MODELS)

@@ -101,7 +101,8 @@ class ScoreSide(QWidget):
             for scale, (_, height, width) in enumerate(shapes, 1):
                 if len(shapes) > 1:
                     entries.append((self.tr("Bits of scale {0} ({1}x{2})").format(scale, width, height), f"{scale}"))
-            entries.append((self.tr("Gradient"), _GRADIENT))
+            if model.flow.has_gradients:
+                entries.append((self.tr("Gradient"), _GRADIENT))
         shown = [(self.layer.itemText(index), self.layer.itemData(index)) for index in range(self.layer.count())]
         if shown == entries:
             return
@@ -117,6 +118,8 @@ class ScoreSide(QWidget):
         )
         if len(entries) == 2:
             tip += "\n" + self.tr("Maps need verdicts: a reference fixes their colours")
+        elif model is not None and not model.flow.has_gradients:
+            tip += "\n" + self.tr("This model has no gradient: its density is constant within each grey level")
         self.layer.setToolTip(tip)
         self._show_layer()
 
@@ -177,18 +180,19 @@ class ScoreSide(QWidget):
     def _show_layer(self) -> None:
         layer, path = self.layer.currentData(), self.path
         numbers = layer == _NUMBERS
+        model = self._state.model
+        gradients = model is not None and model.flow.has_gradients
         self._shown.setCurrentWidget(self.numbers if numbers else self._picture)
         if numbers:
-            model = self._state.model
             self.numbers.show_row(self._file, model.latent_shapes if model is not None else ())
         shown = bool(layer) and not numbers and bool(path) and self.preview.image is not None
         self.legend.setVisible(shown)
-        self._beside.setVisible(shown and layer != _GRADIENT)
+        self._beside.setVisible(shown and layer != _GRADIENT and gradients)
         if not shown:
             self.preview.show_map(None)
             self.slope.show_map(None)
             return
-        self.slope.show_map(self.evidence.map_of(path, _GRADIENT))
+        self.slope.show_map(self.evidence.map_of(path, _GRADIENT) if gradients else None)
         found = self.evidence.map_of(path, layer)
         self.preview.show_map(found)
         self.legend.show_map(found, self.evidence.problem)
