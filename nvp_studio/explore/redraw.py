@@ -2,11 +2,12 @@
 
 A search finds a start, and Langevin steps with Metropolis' test (MALA) follow, whose stationary distribution is the
 flow's exact conditional density of the region. All of it happens in the flow's preprocessed space y, where the pixels
-around the region stay at the middle of their grey levels.
+around the region stay at the middle of their grey levels. A flow of mixtures over grey levels has no gradients: blocks
+of its pixels are drawn instead, with the same test (`pixel_draws`).
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from nvp_studio.explore.larger import require_own_size
 from nvp_studio.explore.model import OpenedModel
+from nvp_studio.explore.pixel_draws import PixelDraws
 from nvp_studio.explore.rendering import draw
 from nvp_studio.flow.dequantization import images_from_unit, unit_from_images
 from nvp_studio.flow.prior import standard_normal_log_prob
@@ -132,7 +134,8 @@ class Redrawn:
     """Bits/dim of the picture it began from."""
     after: float
     accepted: float
-    """The share of Langevin steps that passed Metropolis' test, of those with a fixed step size."""
+    """The share of Langevin steps that passed Metropolis' test, of those with a fixed step size; of a flow without
+    gradients that of all blocks of pixels that were drawn."""
 
 
 def redrawing(
@@ -148,7 +151,8 @@ def redrawing(
     The search begins with grey levels at random. In each of its steps the latent of the picture is mixed with noise, of
     a share that falls from 1 to 0.02, and decoded, and the pixels outside of the region are put back; steps of small
     shares must pass Metropolis' test on the density. It leads to a probable region and has no exact distribution. The
-    Langevin steps that follow (`MaskedMala`) keep the exact one; they adapt in their first half.
+    Langevin steps that follow (`MaskedMala`) keep the exact one; they adapt in their first half. Of a flow without
+    gradients all steps, as many, draw blocks of pixels and keep the exact distribution; the first begins anew.
 
     Pixels outside of the region keep their grey levels. The same seed gives the same picture on the same machine.
     Raises `ValueError` where the mask is empty or of another size.
@@ -177,6 +181,10 @@ def _redrawing(
     canvas = _Canvas(model, torch.from_numpy(before), area)
     generator = torch.Generator().manual_seed(seed)
     total = search + langevin
+    if not model.flow.config.has_gradients:
+        after, accepted = yield from _drawing_pixels(model, canvas, area, generator, total)
+        yield _redrawn(model, recipe, before, after, accepted)
+        return
     y = canvas.with_noise(generator)
     yield RedrawStep(0, total, canvas.image(y))
     for step, found in enumerate(_searching(model, canvas, y, search, generator)):
@@ -187,13 +195,34 @@ def _redrawing(
         chain.adapting = step < langevin // 2
         chain.step()
         yield RedrawStep(search + step + 1, total, canvas.image(chain.y))
-    after = canvas.image(chain.y)
+    accepted = float(chain.accepted.mean()) / max(1, chain.steps)
+    yield _redrawn(model, recipe, before, canvas.image(chain.y), accepted)
+
+
+def _redrawn(
+    model: OpenedModel, recipe: Recipe, before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8], accepted: float
+) -> Redrawn:
     height, width, channels = model.pixel_shape
     image = Image((height, width, channels), after.tobytes(), name_from("redrawn region", recipe.base))
     redrawn = by_pixels(msgspec.structs.replace(recipe, checkpoint=model.digest), image, len(model.flow.scales))
     scores = model.flow.bits_per_dim(np.concatenate([before, after])).tolist()
-    accepted = float(chain.accepted.mean()) / max(1, chain.steps)
-    yield Redrawn(redrawn, scores[0], scores[1], accepted)
+    return Redrawn(redrawn, scores[0], scores[1], accepted)
+
+
+def _drawing_pixels(
+    model: OpenedModel, canvas: "_Canvas", area: Tensor, generator: torch.Generator, total: int
+) -> Generator[RedrawStep, None, tuple[npt.NDArray[np.uint8], float]]:
+    """The steps of a flow without gradients; returns the last picture, and the share of blocks that were accepted."""
+    start = canvas.with_noise(generator)
+    yield RedrawStep(0, total, canvas.image(start))
+    chain = PixelDraws(model.flow, start, area.to(model.flow.device), generator)
+    for step in range(total):
+        if step:
+            chain.step()
+        else:
+            chain.begin()
+        yield RedrawStep(step + 1, total, canvas.image(chain.x))
+    return canvas.image(chain.x), chain.accepted / max(1, chain.steps)
 
 
 def _searching(

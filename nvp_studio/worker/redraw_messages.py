@@ -35,4 +35,4 @@ class RedrawDone(msgspec.Struct, frozen=True, tag="redraw-done"):
     """Bits/dim of the picture before."""
     after: float
     accepted: float
-    """The share of Langevin steps with a fixed step size that were accepted."""
+    """The share of Langevin steps with a fixed step size that were accepted, or of all blocks of pixels."""

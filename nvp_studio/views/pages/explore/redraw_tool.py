@@ -81,6 +81,12 @@ class RedrawTool(QObject):
                 "A search finds a probable region; Langevin steps that pass Metropolis' test follow, which keep the\n"
                 "exact density of the region given the pixels around it. About half of them should be accepted."
             )
+            if self._explore.model is not None and not self._explore.model.flow.has_gradients:
+                accepted = self.tr("{0}\u00a0% of the steps accepted").format(f"{100 * result.accepted:.0f}")
+                tip = self.tr(
+                    "Each step draws a block of pixels anew, given coarser ones. Those that pass Metropolis' test\n"
+                    "keep the exact distribution of the region given the pixels around it."
+                )
             return SEPARATOR.join((scores, accepted)), f"{scores}\n{accepted}\n{tip}"
         pixels = int(state.region.sum())
         if not pixels:
