@@ -116,6 +116,7 @@ class RunPrinter:
             "validation_images": stored.validation_images if stored else 0,
             "test_bits_per_dim": stored.test if stored else None,
             "test_images": stored.test_images if stored else 0,
+            "exact_code_length": about.config.flow is not None and about.config.flow.exact_code_length,
             "parameters": about.parameters,
             "device": about.device,
             "checkpoint": str(path) if stored else None,

@@ -115,11 +115,11 @@ def score(
     with a p-value (small is unusual) and reasons. At the given rate of false alarms it compares with the data that the
     model was trained on, or with the images of --reference. The first time this takes a minute or two for a model.
 
-    The score is an upper bound on the image's code length under uniform dequantization; `percentile` is the share of
-    the reference images that score lower. Rows are written as they are computed, so any number of files may be
-    given; those of a data set have its labels, a file that of its folder. Numbers of more than 8 bits are read as when
-    the model was trained, unless an option says otherwise. A file that cannot be read gets a row with the reason, and
-    the command ends with 1 after scoring the others.
+    The score is an upper bound on the image's code length under uniform dequantization, and of a flow of mixtures over
+    grey levels the code length itself; `percentile` is the share of the reference images that score lower. Rows are
+    written as they are computed, so any number of files may be given; those of a data set have its labels, a file that
+    of its folder. Numbers of more than 8 bits are read as when the model was trained, unless an option says otherwise.
+    A file that cannot be read gets a row with the reason, and the command ends with 1 after scoring the others.
 
     **Examples**
 
@@ -215,7 +215,8 @@ def score(
                     bar.advance(task)
             written.write()
         finally:
-            print_tally(tally, opened.path, samples, rate if found else None, json)
+            exact = opened.flow.config.exact_code_length
+            print_tally(tally, opened.path, samples, rate if found else None, json, exact=exact)
     if tally.stopped and not watch:
         raise Stopped(f"{tally.stopped}: not all files were scored")
     if tally.failed:

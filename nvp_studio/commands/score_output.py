@@ -88,8 +88,11 @@ def _print_row(row: ScoreRow) -> None:
     out(f"{row.bits_per_dim:9.4f}  {percentile:>7}{verdict}  {row.path}{reasons}{notes}")
 
 
-def print_tally(tally: Tally, path: str, samples: int, rate: float | None, json: bool) -> None:
-    """Print the counts and the mean of all rows, as a line of JSON or for a person."""
+def print_tally(tally: Tally, path: str, samples: int, rate: float | None, json: bool, *, exact: bool) -> None:
+    """Print the counts and the mean of all rows, as a line of JSON or for a person.
+
+    exact: whether the model's scores are code lengths; else they are upper bounds.
+    """
     scored = len(tally.scores)
     mean = statistics.fmean(tally.scores) if scored else None
     error = statistics.stdev(tally.scores) / math.sqrt(scored) if scored > 1 else None
@@ -102,13 +105,14 @@ def print_tally(tally: Tally, path: str, samples: int, rate: float | None, json:
                 "mean_bits_per_dim": mean,
                 "standard_error": error,
                 "samples": samples,
+                "exact_code_length": exact,
                 "false_alarms": rate,
                 **{name.replace(" ", "_"): tally.verdicts[name] if rate else None for name in VERDICTS},
             }
         )
         return
     spread = "" if error is None else f" ± {error:.4f}"
-    bound = f"an upper bound, {samples} sample{'' if samples == 1 else 's'}"
+    bound = "exact code lengths" if exact else f"an upper bound, {samples} sample{'' if samples == 1 else 's'}"
     result = "" if mean is None else f", mean {mean:.4f}{spread} bits/dim ({bound})"
     failed = f", {tally.failed} could not be read" if tally.failed else ""
     say(f"{scored} scored{failed}{result}")

@@ -28,6 +28,7 @@ from nvp_studio.data.report import DataReport, rows, suspicion_text
 from nvp_studio.data.report import facts as report_facts
 from nvp_studio.fields import BUDGET, DATA, PLACE
 from nvp_studio.flow.config import PRESETS, FlowConfig
+from nvp_studio.flow.settings import changed as changed_flow
 from nvp_studio.runs.event_files import EventFollower
 from nvp_studio.runs.listing import find_run
 from nvp_studio.text import command_line, duration
@@ -59,7 +60,7 @@ TensorBoardOption = Annotated[
 
 def _values_by_preset() -> dict[str, str]:
     """The values of each field for which presets recommend some, as text."""
-    called = {"quick": "for quick", "large": "for large", "paper": "for the paper's presets"}
+    called = {"quick": "for quick", "pyramid": "for pyramid", "large": "for large", "paper": "for the paper's presets"}
     values = {preset: recommended(preset) for preset in called}
     texts = {}
     for field in msgspec.structs.fields(TrainConfig):
@@ -313,7 +314,7 @@ def _flow_change(changes: list[str]) -> Callable[[FlowConfig], FlowConfig]:
 
     def changed(flow: FlowConfig) -> FlowConfig:
         try:
-            return msgspec.convert(msgspec.to_builtins(flow) | values, FlowConfig, strict=False)
+            return changed_flow(flow, values)
         except ValueError as error:
             raise typer.BadParameter(f"--flow: {error}") from error
 
@@ -389,12 +390,13 @@ def _result_rows(result: dict[str, Any]) -> list[tuple[str, object]]:
     folder = result["run"]
     state = f"{result['phase']} ({result['reason']})" if result["reason"] else result["phase"]
     validation, test = bits(result["validation_bits_per_dim"]), bits(result["test_bits_per_dim"])
+    meaning = "exact code lengths" if result["exact_code_length"] else "an upper bound"
     return [
         ("run", folder),
         ("state", f"{state} after {result['step']} steps, {duration(result['seconds'])}"),
         ("diverged", divergences(result["skipped_steps"], result["rollbacks"]) or None),
-        ("validation", validation and f"{validation} ({result['validation_images']} images, an upper bound)"),
-        ("test", test and f"{test} ({result['test_images']} images, an upper bound)"),
+        ("validation", validation and f"{validation} ({result['validation_images']} images, {meaning})"),
+        ("test", test and f"{test} ({result['test_images']} images, {meaning})"),
         ("go on", result["go_on"]),
         ("sample", command_line("nvp-studio", "sample", "--model", folder, "-o", "sheet.png")),
     ]

@@ -28,7 +28,8 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
     image_shape: tuple[int, int, int]
     """(channels, height, width) of the images; 1 or 3 channels."""
     scales: int = 2
-    """Number of scales; every scale but the last factors out half of its dimensions (section 3.6)."""
+    """Number of scales; every scale but the last factors out half of its dimensions (section 3.6), or three quarters
+    with mixtures."""
     checkerboard_couplings: int = 3
     """Couplings with a checkerboard mask at each scale, before the squeeze."""
     channel_couplings: int = 3

@@ -85,7 +85,8 @@ class Measures:
         """Bits/dim (N,), an upper bound on the discrete code length, and its standard error (N,) over the K noises.
 
         The mean over the noises, or `weighted` the importance-weighted bound: the bits of their mean density (Burda et
-        al. 2016), which is lower and comes closer with each noise. The error is NaN for one noise.
+        al. 2016), which is lower and comes closer with each noise. The error is NaN for one noise. Where
+        `FlowConfig.exact_code_length` is true, both are the code length.
         """
         count = len(self.log_probs)
         if not weighted or count == 1:

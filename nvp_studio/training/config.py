@@ -52,7 +52,12 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "fashion-mnist"
     preset: Annotated[
-        Name, Described("Architecture: studio (for a CPU), quick, large (for a GPU), paper, paper-cifar10.", DATA)
+        Name,
+        Described(
+            "Architecture: studio (for a CPU), quick, pyramid (for drawings and flat colours), large (for a GPU), "
+            "paper, paper-cifar10.",
+            DATA,
+        ),
     ] = "studio"
     """Name of the preset that `flow` came from, or is to come from."""
     flow: FlowConfig | None = None
@@ -212,5 +217,7 @@ def recommended(preset: str) -> dict[str, Any]:
         }
     return {
         "quick": {"batch_size": 8, "learning_rate": 8e-3},
+        # The probability of a level is bounded from below, which is what noise images are for in other flows.
+        "pyramid": {"learning_rate": 3e-3, "noise_share": 0.0},
         "large": {"batch_size": 128, "learning_rate": 1e-3},
     }.get(preset, {})

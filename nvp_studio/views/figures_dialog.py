@@ -36,8 +36,9 @@ def explanations() -> list[Figure]:
                 "How many bits the flow needs for one value (one pixel of a grey image, one of three of a colour "
                 "image): the code length of the image under the flow. Lower is likelier, because a likelier image gets "
                 "a shorter code. It is an upper bound: 8-bit values are made continuous by one random sample of noise "
-                "(dequantization), so scores of the same image differ a little. Compare it only between models of the "
-                "same data at the same size."
+                "(dequantization), so scores of the same image differ a little. Of a flow of mixtures over grey levels "
+                "it is the code length itself, whatever the noise. Compare it only between models of the same data at "
+                "the same size."
             ),
         ),
         Figure(

@@ -1,11 +1,14 @@
 """The dialog that edits the settings of a flow and describes the resulting flow."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Literal, get_args, get_origin, get_type_hints
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QDialogButtonBox, QWidget
 
 from nvp_studio.flow.config import RANGES, FlowConfig
+from nvp_studio.flow.settings import changed_with_law, without_effect
 from nvp_studio.text import sentence
 from nvp_studio.training.bounds import Bounds
 from nvp_studio.views.dialogs import Dialog
@@ -28,6 +31,9 @@ class FlowDialog(Dialog):
         self.setWindowTitle(tr("Change the flow"))
         self._shape = flow.image_shape
         self._preset = preset
+        self._law: str = flow.law
+        self._before: dict[str, object] = {}
+        """What fields showed before mixtures were chosen, which need other values."""
         tips = _tips()
         self.fields: dict[str, QWidget] = {}
         columns = hbox(spacing=4 * SPACE)
@@ -56,8 +62,14 @@ class FlowDialog(Dialog):
 
     def show_flow(self, flow: FlowConfig) -> None:
         """Show `flow` in all fields."""
-        for key, field in self.fields.items():
-            show_input(field, getattr(flow, key))
+        self._before = {}
+        self._show({key: getattr(flow, key) for key in self.fields})
+
+    def _show(self, values: Mapping[str, object]) -> None:
+        self._law = ""  # until all fields agree, none follows from another
+        for key, value in values.items():
+            show_input(self.fields[key], value)
+        self._law = input_value(self.fields["law"])
         self._check()
 
     def _make_field(self, key: str, hint: object) -> QWidget:
@@ -79,12 +91,15 @@ class FlowDialog(Dialog):
         return field
 
     def _check(self) -> None:
-        if len(self.fields) < len(field_names()):
+        if len(self.fields) < len(field_names()) or not self._law:
             return
-        self.fields["pieces"].setEnabled(input_value(self.fields["law"]) != "affine")
-        self.fields["leak"].setEnabled(input_value(self.fields["network"]) != "residual")
-        squares = input_value(self.fields["final_mask"]) == "checkerboard"
-        self.fields["final_mixing"].setEnabled(squares and input_value(self.fields["mixing"]) != "none")
+        choices = {key: input_value(self.fields[key]) for key in ("law", "network", "final_mask", "mixing")}
+        if choices["law"] != self._law:
+            self._follow_law(choices["law"], choices["network"])
+            return
+        unused = without_effect(choices)
+        for key, field in self.fields.items():
+            field.setEnabled(key not in unused)
         try:
             text, role = _described(self.config), "dim"
         except ValueError as error:
@@ -93,11 +108,23 @@ class FlowDialog(Dialog):
         set_role(self.description, role)
         self.ok.setEnabled(role == "dim")
 
+    def _follow_law(self, law: str, network: str) -> None:
+        """Show what another transform of couplings needs; what was shown before comes back with the one before."""
+        needed = changed_with_law(self._law, law, network)
+        if law == "levels":
+            self._before = {}
+            for key in needed:
+                with suppress(ValueError):  # of a number that is half typed
+                    self._before[key] = input_value(self.fields[key])
+        elif needed:
+            needed, self._before = needed | self._before, {}
+        self._show(needed)
+
 
 def _tips() -> dict[str, str]:
     """What each setting does, in a line."""
     return {
-        "scales": tr("Every scale but the last factors out half of its dimensions"),
+        "scales": tr("Every scale but the last factors out half of its dimensions, with mixtures three quarters"),
         "checkerboard_couplings": tr("At each scale but the last, before the squeeze"),
         "channel_couplings": tr("At each scale but the last, after the squeeze"),
         "final_couplings": tr("After which the rest becomes the last part of z"),
@@ -105,8 +132,8 @@ def _tips() -> dict[str, str]:
         "checkerboard": tr("Masked: on the whole grid, as published; packed: about four times cheaper"),
         "mixing": tr("Before each channel-wise coupling"),
         "final_mixing": tr("Mix them before each checkerboard coupling of the last scale too"),
-        "law": tr("What a coupling does to a value, given the others"),
-        "pieces": tr("How many pieces the spline of a value has"),
+        "law": tr("What a coupling does to a value, given the others; mixtures transform each pixel once"),
+        "pieces": tr("Pieces of the spline of a value, or logistic distributions of its mixture"),
         "network": tr("Blocks of the networks that give s and t: residual ones are those published"),
         "blocks": tr("Blocks in each network"),
         "width": tr("Feature maps of the networks at the finest resolution"),

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QCheckBox, QComboBox
 
 from nvp_studio.data.report import DataReport
 from nvp_studio.flow.config import PRESETS, FlowConfig, preset_config
+from nvp_studio.flow.settings import changed
 from nvp_studio.state.engine import Engine
 from nvp_studio.training.config import TrainConfig
 from nvp_studio.views.flow_dialog import FlowDialog
@@ -106,6 +107,30 @@ def test_the_last_scale_mixes_only_where_it_has_checkerboards_and_something_to_m
     choose(dialog, "final_mask", "checkerboard")
     choose(dialog, "mixing", "none")
     assert not dialog.fields["final_mixing"].isEnabled()
+
+
+@pytest.mark.usefixtures("qapp")
+def test_choosing_mixtures_sets_what_they_need_and_choosing_back_restores_it(qtbot: Bot) -> None:
+    flow = preset_config("studio", SHAPE)
+    dialog = FlowDialog(flow, flow)
+    qtbot.addWidget(dialog)
+    choose(dialog, "law", "levels")
+    assert dialog.ok.isEnabled()
+    assert dialog.config == changed(flow, {"law": "levels"})
+    assert not dialog.fields["mixing"].isEnabled()
+    assert not dialog.fields["logit_alpha"].isEnabled()
+    assert dialog.fields["pieces"].isEnabled()
+    choose(dialog, "network", "residual")
+    assert dialog.description.text() == "Network must be depthwise or gated with law=levels."
+    choose(dialog, "network", "depthwise")
+    choose(dialog, "law", "spline")
+    assert dialog.config == flow
+    dialog.show_flow(preset_config("pyramid", SHAPE))
+    choose(dialog, "law", "spline")
+    assert dialog.config.couplings == 16
+    assert dialog.fields["final_couplings"].isEnabled()
+    dialog.as_preset.click()
+    assert dialog.config == flow
 
 
 def test_a_changed_flow_is_described_and_trained_until_another_preset(page: TrainPage, qtbot: Bot) -> None:

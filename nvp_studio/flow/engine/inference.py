@@ -179,8 +179,9 @@ class Inference:
 
         images: uint8 (N, H, W, C). The score is -(log p / D - ln 256) / ln 2 with log p = log of the mean of
         p(image + u) over `samples` noises u: an upper bound on the discrete code length, tighter with more samples
-        (importance weighting, Burda et al. 2016). The noise is keyed by seed and image content. Where memory does not
-        hold a batch, it and the rest are scored in smaller ones, down to single images.
+        (importance weighting, Burda et al. 2016), and equal to it for flows whose `exact_code_length` is true. The
+        noise is keyed by seed and image content. Where memory does not hold a batch, it and the rest are scored in
+        smaller ones, down to single images.
         """
         array = images.cpu().numpy() if isinstance(images, Tensor) else images
         if array.dtype != np.uint8 or array.ndim != 4:

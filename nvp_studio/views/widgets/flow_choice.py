@@ -32,7 +32,7 @@ def field_names() -> dict[str, str]:
         "mixing": tr("Mixing of channels"),
         "final_mixing": tr("Mixing at the last scale"),
         "law": tr("Transform of couplings"),
-        "pieces": tr("Bins of the spline"),
+        "pieces": tr("Bins or components"),
         "network": tr("Networks"),
         "blocks": tr("Blocks"),
         "width": tr("Width"),
@@ -56,6 +56,7 @@ def value_names() -> dict[str, str]:
         "conv1x1": tr("1x1 convolution"),
         "affine": tr("affine"),
         "spline": tr("rational-quadratic spline"),
+        "levels": tr("mixture over grey levels"),
         "residual": tr("residual"),
         "gated": tr("gated"),
         "depthwise": tr("depthwise"),
@@ -82,6 +83,14 @@ class FlowChoice(QWidget):
         entries = (
             (tr("Studio"), "studio", tr("The default: spline couplings in the paper's layout, for a CPU")),
             (tr("Quick"), "quick", tr("Smaller: learns visibly within a minute")),
+            (
+                tr("Pyramid"),
+                "pyramid",
+                tr(
+                    "Each pixel from coarser grids, by mixtures over grey levels: for drawings and flat colours; "
+                    "exact code lengths"
+                ),
+            ),
             (tr("Paper"), "paper", tr("As published, for a GPU: width doubles at each scale, batch normalization")),
             (
                 tr("Paper, CIFAR-10"),
