@@ -12,6 +12,9 @@ class Bijection(nn.Module):
     Log-determinants have shape (N,), are in nats and belong to the direction that returns them.
     """
 
+    recomputable = True
+    """Whether a small error of `recompute` changes gradients little. Else `engine.reversible` keeps x."""
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map x to y; return y and log|det dy/dx|."""
         raise NotImplementedError

@@ -31,6 +31,7 @@ class Coupling(Bijection):
         self.network = network
         self.run_network: Callable[[nn.Module, Tensor], Tensor] = run_network
         """How the network is called; `engine` puts functions here that compute it in another precision."""
+        self.recomputable = transform.recomputable
 
     def params(self, x1: Tensor) -> Tensor:
         """The parameters of the transform: the network's output for x1."""

@@ -52,6 +52,7 @@ class MixtureTransform(ElementwiseTransform):
     `mixture_params`: the first one of all G pixels, then the second one of all, and so on.
     """
 
+    recomputable = False
     edges: Tensor
     """(colours, 257): where the levels begin and end on the axis, rising from 0 to 1."""
 
@@ -82,8 +83,8 @@ class MixtureTransform(ElementwiseTransform):
         for colour in range(self.colours):
             value = pixels[:, :, colour]
             scaled = value * LEVELS
-            level = scaled.detach().floor().clamp(0, LEVELS - 1)
-            below, probability = mixture.level(colour, level.long())
+            level = scaled.detach().long().clamp(0, LEVELS - 1)  # in bounds for NaN too
+            below, probability = mixture.level(colour, level)
             z = torch.special.ndtri(mixture.margin + mixture.rest * (below + probability * (scaled - level)))
             values.append(z)
             log_derivatives.append(torch.log(probability * (LEVELS * mixture.rest)) + 0.5 * z.square() + _LOG_SQRT_2_PI)

@@ -21,6 +21,8 @@ class ElementwiseTransform(nn.Module):
 
     params_per_value: int
     """How many outputs of the network describe the map of one value, where values are mapped one by one."""
+    recomputable = True
+    """Whether a small error of a value changes gradients little; else it may be in another grey level."""
 
     def outputs(self, changes: int) -> int:
         """How many outputs of the network describe the maps of so many values."""

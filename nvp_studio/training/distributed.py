@@ -42,6 +42,10 @@ def check_divisible(config: TrainConfig, flow: Flow, ranks: Ranks) -> None:
     """Raise `RunError` when a batch of this configuration cannot be divided so."""
     if config.batch_size < ranks.world:
         raise RunError(f"a batch of {config.batch_size} images cannot be divided among {ranks.world} processes")
+    if config.match_samples and flow.config.law == "levels":
+        raise RunError(
+            "own samples cannot be matched with law=levels, as a grey level has no gradient; leave out --match-samples"
+        )
     if not _batch_norms(flow):
         return
     if config.match_samples:

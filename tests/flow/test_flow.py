@@ -80,7 +80,7 @@ def check_log_determinant_and_inverse(config: FlowConfig, seed: int) -> None:
 
 
 @pytest.mark.slow_repeats
-@pytest.mark.parametrize("preset", ["studio", "paper", "paper-cifar10", "quick", "large"])
+@pytest.mark.parametrize("preset", ["studio", "paper", "paper-cifar10", "quick", "pyramid", "large"])
 def test_float32_inverse_at_full_depth(preset: str) -> None:
     torch.manual_seed(0)
     config = preset_config(preset, (3, 32, 32))
@@ -113,12 +113,13 @@ def test_paper_presets_have_the_published_scales_and_logit() -> None:
     assert preset_config("paper", (3, 64, 64)).blocks == 2
 
 
-@pytest.mark.parametrize("preset", ["studio", "large", "paper"])
+@pytest.mark.parametrize("preset", ["studio", "pyramid", "large", "paper"])
 def test_couplings_are_those_that_are_built(preset: str) -> None:
-    config = preset_config(preset, (3, 32, 32))
-    with torch.device("meta"):
-        built = [module for module in Flow(config).modules() if isinstance(module, Coupling)]
-    assert config.couplings == len(built)
+    for shape in ((3, 32, 32), (1, 28, 28), (3, 14, 10), (1, 5, 7), (3, 1, 1)):
+        config = preset_config(preset, shape)
+        with torch.device("meta"):
+            built = [module for module in Flow(config).modules() if isinstance(module, Coupling)]
+        assert config.couplings == len(built)
 
 
 def test_density_of_one_pixel_integrates_to_one() -> None:

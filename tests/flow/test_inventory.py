@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from nvp_studio.flow.config import PRESETS, FlowConfig, preset_config
 from nvp_studio.flow.flow import Flow
 from nvp_studio.flow.inventory import largest_activation_bytes, state_entries
+from nvp_studio.flow.settings import NEEDED_BY_LEVELS
 
 CHOICES: dict[str, list[Any]] = {
     "image_shape": [(1, 8, 8), (3, 8, 4), (3, 12, 4)],
@@ -26,7 +27,7 @@ CHOICES: dict[str, list[Any]] = {
     "network_norm": ["batch", "none"],
     "weight_norm": [True, False],
     "mixing": ["none", "conv1x1"],
-    "law": ["affine", "spline"],
+    "law": ["affine", "spline", "levels"],
     "pieces": [1, 2, 5],
     "network": ["residual", "gated", "depthwise"],
     "final_mask": ["checkerboard", "channel"],
@@ -52,6 +53,9 @@ def random_configs(count: int) -> list[FlowConfig]:
             fields |= {"network_norm": "none", "weight_norm": False}
         if fields["image_shape"][0] == 1 and fields["scales"] == 1:
             fields["final_mask"] = "checkerboard"  # one channel cannot be halved
+        if fields["law"] == "levels":
+            fields |= NEEDED_BY_LEVELS
+            fields["network"] = chance.choice(["gated", "depthwise"])
         found.append(FlowConfig(**fields))
     return found
 

@@ -83,6 +83,7 @@ PRESETS = {
     "paper-cifar10": msgspec.structs.replace(preset_config("paper-cifar10", (1, 8, 8)), width=4, blocks=1),
     "studio": preset_config("studio", (1, 8, 8)),
     "quick": preset_config("quick", (1, 8, 8)),
+    "pyramid": msgspec.structs.replace(preset_config("pyramid", (1, 8, 8)), width=8, blocks=1, pieces=2),
     "large": msgspec.structs.replace(preset_config("large", (1, 8, 8)), width=8, blocks=1),
 }
 """Narrower where the operations are the same."""

@@ -10,6 +10,9 @@ Inverting in floating point is not exact. The input of the chain is kept, to mea
 If more than half of the digits are lost, as by an ill-conditioned 1x1 convolution or in a flow about to diverge, the
 backward pass is repeated from layers' inputs that a second forward pass keeps. The gradients are right either way.
 
+Where a layer is not `recomputable`, as couplings of mixtures, whose networks see the level that a value is in, the
+inputs of all layers are kept. They are few there, and small beside what the networks compute.
+
 Batch normalization is no special case. Inside a network it sees x1, which a coupling leaves as it is, so s and t come
 out the same; between couplings `RunningBatchNorm.recompute` uses the averages of the forward pass. Buffers are set back
 for each recomputation and restored after it, so that running statistics are updated once for each batch.
@@ -38,7 +41,10 @@ class ReversibleChain(Chain):
         self.precision = precision
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """As `Chain.forward`. What is kept is x, y and the layers' buffers, whatever the number of layers."""
+        """As `Chain.forward`. What is kept is x, y and the layers' buffers, whatever the number of layers.
+
+        Of layers that are not recomputable it is their inputs too.
+        """
         if not (len(self.layers) and torch.is_grad_enabled()):
             return super().forward(x)
         layers = list(self)
@@ -66,27 +72,31 @@ class _ReversibleFunction(torch.autograd.Function):
         ctx.precision = precision
         y, log_det = x, x.new_zeros(len(x))
         ctx.steps = []
+        inputs: list[Tensor] = []
         for layer in layers:
             before = _copies(layer)
+            inputs.append(y)
             y, change = layer(y)
             log_det = log_det + change
             ctx.steps.append(_Step(layer, before, _copies(layer)))
         # Saving the parameters costs nothing and lets autograd refuse a backward pass after they were changed in place.
-        ctx.save_for_backward(x, y, *parameters)
+        ctx.kept = 0 if all(layer.recomputable for layer in layers) else len(inputs)
+        ctx.save_for_backward(x, y, *inputs[: ctx.kept], *parameters)
         return y, log_det
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_y: Tensor, grad_log_det: Tensor) -> tuple[Tensor | None, ...]:
-        x, y, *parameters = ctx.saved_tensors
+        x, y, *rest = ctx.saved_tensors
+        inputs, parameters = rest[: ctx.kept], rest[ctx.kept :]
         gradients = _Gradients(grad_y, grad_log_det)
-        recomputed = y
-        for step, recomputed in zip(reversed(ctx.steps), _inputs_by_inverse(ctx.steps, y), strict=True):
-            gradients.pass_through(step, recomputed)
-        if not _close(recomputed, x, ctx.precision):
-            gradients = _Gradients(grad_y, grad_log_det)
-            for step, kept in zip(reversed(ctx.steps), reversed(_inputs_by_forward(ctx.steps, x)), strict=True):
-                gradients.pass_through(step, kept)
+        if not inputs:
+            recomputed = gradients.pass_through_all(ctx.steps, _inputs_by_inverse(ctx.steps, y))
+            if not _close(recomputed, x, ctx.precision):
+                inputs = _inputs_by_forward(ctx.steps, x)
+                gradients = _Gradients(grad_y, grad_log_det)
+        if inputs:
+            gradients.pass_through_all(ctx.steps, reversed(inputs))
         return None, None, gradients.grad, *(gradients.of_parameters.get(parameter) for parameter in parameters)
 
 
@@ -97,6 +107,12 @@ class _Gradients:
         self.grad = grad
         self.grad_log_det = grad_log_det
         self.of_parameters: dict[Tensor, Tensor] = {}
+
+    def pass_through_all(self, steps: Sequence[_Step], inputs: Iterable[Tensor]) -> Tensor:
+        """Pass the gradient through the layers, last to first, given their inputs in this order; return the last."""
+        for step, x in zip(reversed(steps), inputs, strict=True):
+            self.pass_through(step, x)
+        return x
 
     def pass_through(self, step: _Step, x: Tensor) -> None:
         """Pass the gradient from the output of a layer to its input x, and to its parameters."""

@@ -21,6 +21,7 @@ from nvp_studio.flow.networks import ResidualNetwork
 from nvp_studio.flow.normalization import ActNorm
 from nvp_studio.flow.transforms import AffineTransform
 from tests.flow.jacobian import perturb, train_a_little
+from tests.small_model import small_pyramid
 
 BASE = FlowConfig(
     image_shape=(1, 8, 8),
@@ -53,6 +54,8 @@ CONFIGS = {
     "mixed": msgspec.structs.replace(BASE, mixing="conv1x1", final_mixing=True),
     "leak": msgspec.structs.replace(BASE, network="gated", leak=0.2, law="spline"),
     "quick": preset_config("quick", (1, 28, 28)),
+    "pyramid": small_pyramid((3, 8, 8)),
+    "pyramid of odd sides": small_pyramid((1, 5, 7), 1),
     "deep": msgspec.structs.replace(
         BASE, checkerboard_couplings=16, channel_couplings=16, final_couplings=32, mixing="conv1x1"
     ),
