@@ -263,7 +263,7 @@ def walk(kind: str) -> list[Walked]:
     """All paths, on a device of `kind`."""
     with FakeDevice(kind) as fake:
         found = list(walk_run(fake, "studio", shallow("studio", (1, 8, 8))))
-        for preset in ("studio", "large", "paper"):
+        for preset in ("studio", "pyramid", "large", "paper"):
             config = shallow(preset, (3, 16, 16))
             found += walk_flow(fake, preset, config, preset, bfloat16=kind == "cuda" and preset != "paper")
         return found
@@ -272,6 +272,8 @@ def walk(kind: str) -> list[Walked]:
 def shallow(preset: str, image_shape: tuple[int, int, int]) -> FlowConfig:
     """The preset with two scales and one of each kind of layer: a fake operation takes half a millisecond."""
     config = preset_config(preset, image_shape)
+    if config.law == "levels":  # whose couplings follow from the scales
+        return msgspec.structs.replace(config, scales=2, blocks=1)
     return msgspec.structs.replace(
         config, scales=2, checkerboard_couplings=1, channel_couplings=1, final_couplings=1, blocks=1
     )

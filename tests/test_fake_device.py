@@ -12,6 +12,7 @@ from nvp_studio.flow.flow import Flow
 STUDIO, PAPER = (
     msgspec.structs.replace(shallow(preset, (1, 8, 8)), channel_couplings=0) for preset in ("studio", "paper")
 )
+PYRAMID = shallow("pyramid", (1, 8, 8))
 
 
 def faults(walked: list[Walked]) -> list[str]:
@@ -22,8 +23,8 @@ def faults(walked: list[Walked]) -> list[str]:
 @pytest.mark.slow_repeats
 @pytest.mark.parametrize(
     ("config", "memory"),
-    [(STUDIO, "fast"), (STUDIO, "constant"), (PAPER, "fast")],
-    ids=["fast", "constant", "batch norm"],
+    [(STUDIO, "fast"), (STUDIO, "constant"), (PAPER, "fast"), (PYRAMID, "fast"), (PYRAMID, "constant")],
+    ids=["fast", "constant", "batch norm", "pyramid", "pyramid, constant"],
 )
 def test_the_host_waits_for_a_training_step_no_more_often_than_needed(config: FlowConfig, memory: str) -> None:
     """Once, for loss and gradient norm; in constant memory also for each scale (`benchmarks.fake_gpu.STEP_WAITS`)."""
@@ -32,9 +33,10 @@ def test_the_host_waits_for_a_training_step_no_more_often_than_needed(config: Fl
         assert not faults(list(walk_steps(fake, "small", flow, "studio", "float32", memory)))  # type: ignore[arg-type]
 
 
-def test_questions_compute_on_the_device_in_the_types_that_belong_there() -> None:
+@pytest.mark.parametrize("config", [STUDIO, PYRAMID], ids=["studio", "pyramid"])
+def test_questions_compute_on_the_device_in_the_types_that_belong_there(config: FlowConfig) -> None:
     with FakeDevice() as fake:
-        assert not faults(list(walk_inference(fake, "small", Flow(STUDIO).to(fake.device))))
+        assert not faults(list(walk_inference(fake, "small", Flow(config).to(fake.device))))
 
 
 def test_what_is_wrong_on_a_device_is_found() -> None:

@@ -90,6 +90,13 @@ def test_what_is_printed_for_a_person_names_the_next_commands(run: Run, data: Pa
     assert f"nvp-studio resume {tmp_path / 'mine'} --steps 8" in out
     assert f"nvp-studio sample --model {tmp_path / 'mine'}" in out
     assert "an upper bound)" in out
+    code, out, err = run(
+        "train", "--data", data, "--steps", 4, "--name", "levels", "--runs", tmp_path,
+        *QUICK[QUICK.index("--batch-size") :], "--flow", "law=levels", "--flow", "width=4", "--flow", "pieces=2",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "exact code lengths)" in out
+    assert "an upper bound" not in out
 
 
 def test_the_commands_that_are_printed_can_be_pasted(run: Run, data: Path, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from nvp_studio.training.errors import RunError
 from nvp_studio.training.resume import resume_run
 from nvp_studio.training.runs import open_run, read_metrics
 from nvp_studio.training.start import start_run
+from tests.small_model import small_pyramid
 from tests.training.conftest import TINY, Events, bars
 from tests.training.launch import HANG_SECONDS, ROOT, Ended, launch
 from tests.training.on_ranks import first_gradient
@@ -55,6 +56,7 @@ def cases(make_config: MakeConfig) -> dict[str, TrainConfig]:
         "parts": make_config(**common, accumulate=3),
         "constant": make_config(**common, memory="constant"),
         "batch-norm": make_config(**common, flow=paper),
+        "pyramid": make_config(**common, flow=small_pyramid((1, 8, 8)), memory="constant", accumulate=2),
         "matched": make_config(steps=STEPS, learning_rate=1e-5, validation_every=5, match_samples=0.3, accumulate=2),
     }
 
