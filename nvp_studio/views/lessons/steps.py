@@ -246,7 +246,7 @@ def _at_coupling(inspect: "InspectPage", mask: str = "") -> Script:
             inspect.state.move_to(found[0])
             inspect.aspect.setCurrentIndex(inspect.aspect.findData("values"))
             return
-        yield _tr("This model has no such layer. Open the included Peeps model, in the menu File.")
+        yield _tr("This model has no such layer. Open the included Fashion-MNIST model, in the menu File.")
 
 
 def _aspect(inspect: "InspectPage", aspect: str, mask: str = "") -> Script:
