@@ -174,6 +174,8 @@ class StageArea(QWidget):
         figures = self.tr("mean {0}, deviation {1}, from {2} to {3}")
         values = (figure(value, ".3g") for value in (stage.mean, stage.deviation, stage.least, stage.most))
         parts = [text, figures.format(*values)]
+        if stage.law == "levels" and self.aspect.currentData() == "shifts":
+            parts.insert(0, self.tr("no shifts here, these are the values"))
         if self._state.inspection is not None and self._state.inspection.step > 1:
             parts.append(self.tr("every {0}th pixel").format(self._state.inspection.step))
         return SEPARATOR.join(parts)
