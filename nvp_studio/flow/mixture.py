@@ -193,7 +193,7 @@ class _Mixture:
     def _cumulated(self, colour: int, level: Tensor) -> Tensor:
         """F at the lower edge of levels (N, G, H, W), each from 0 to 256."""
         logistic = torch.sigmoid(self._distance(self._edges[colour][level], level.unsqueeze(1)))
-        return (1 - FLOOR) * (self._log_weights.exp() * logistic).sum(1) + (FLOOR / LEVELS) * level
+        return (1 - FLOOR) * (self._log_weights.exp() * logistic).sum(1) + (FLOOR / LEVELS) * level.to(logistic.dtype)
 
     def _probabilities(self, colour: int, level: Tensor) -> Tensor:
         """Of each component: the probability of levels (N, G, H, W)."""

@@ -2,6 +2,7 @@
 
 import math
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from nvp_studio.flow import Flow, FlowConfig, Inference, images_from_unit, preset_config, unit_from_images
 from nvp_studio.flow.flow import bits_per_dim_from_log_prob
 from nvp_studio.flow.noise import content_noise
-from tests.flow.jacobian import train_a_little
+from tests.flow.jacobian import perturb, train_a_little
 
 
 def untouched_flow(shape: tuple[int, int, int]) -> Inference:
@@ -48,6 +49,18 @@ def test_uniformly_random_images_cost_at_least_8_bits_under_any_trained_model(no
     config = FlowConfig(image_shape=(1, 8, 8), scales=2, width=8, blocks=1, normalization=normalization)
     flow = Inference(train_a_little(Flow(config), steps=30))
     assert flow.bits_per_dim(random_images(500, 8, 8, 1)).mean() >= 8
+
+
+@pytest.mark.parametrize("shape", [(1, 6, 10), (3, 8, 8)])
+def test_a_pyramid_of_mixtures_scores_an_image_the_same_with_any_noise(shape: tuple[int, int, int]) -> None:
+    """Its density is flat within the levels of an image, those of its other pixels and colours included."""
+    torch.manual_seed(0)
+    flow = Flow(msgspec.structs.replace(preset_config("pyramid", shape), width=6, pieces=3)).double()
+    perturb(flow)
+    images = random_images(5, shape[1], shape[2], shape[0])
+    first, *others = (Inference(flow).bits_per_dim(images, seed=seed) for seed in range(3))
+    for other in others:
+        torch.testing.assert_close(other, first, rtol=0, atol=1e-9)
 
 
 def test_uniform_model_scores_eight() -> None:
