@@ -10,28 +10,26 @@ from itertools import groupby
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from nvp_studio.flow.bijection import Bijection, Chain
 from nvp_studio.flow.coupling import Coupling
+from nvp_studio.flow.engine.compiled_networks import COMPILABLE, CompiledNetwork, Kernel, network_kernels
 from nvp_studio.flow.engine.folding import ChannelMap
 from nvp_studio.flow.engine.kernels.compiling import Array
-from nvp_studio.flow.engine.kernels.large_networks import large_network_params
-from nvp_studio.flow.engine.kernels.networks import map_channels, network_params
+from nvp_studio.flow.engine.kernels.mixtures import transform_by_mixtures
+from nvp_studio.flow.engine.kernels.networks import map_channels
 from nvp_studio.flow.engine.kernels.threads import in_threads
 from nvp_studio.flow.engine.kernels.transforms import transform_affinely, transform_by_splines
-from nvp_studio.flow.masks import ChannelMask, CheckerboardMask
+from nvp_studio.flow.masks import ChannelMask, CheckerboardMask, CornerMask, Mask, PixelMask
+from nvp_studio.flow.mixture import AXIS, MixtureTransform
 from nvp_studio.flow.multiscale import MultiScale
-from nvp_studio.flow.networks import INPUT_CLAMP, DepthwiseBlock, PlainNetwork
 from nvp_studio.flow.transforms import AffineTransform, ElementwiseTransform, SplineTransform
 
-Kernel = Callable[..., None]
-
-_LARGE_PIXELS = 64
-"""Pixels of a feature map that fill the vector instructions of a product whose columns they are."""
 _FEW_IMAGES = 4
 """Images whose parameters are computed before their values are."""
+_FAR = 1e30
+"""Where the axis of a mixture's components ends, beyond all of them."""
 
 
 def compiled(body: MultiScale) -> MultiScale:
@@ -52,10 +50,9 @@ def kernels(body: MultiScale) -> set[Kernel]:
     for layer in body.modules():
         if isinstance(layer, ChannelMap):
             found.add(map_channels)
-        elif isinstance(layer, Coupling) and isinstance(layer.mask, ChannelMask | CheckerboardMask):
+        elif isinstance(layer, Coupling) and isinstance(layer.mask, COMPILABLE):
             found.add(_transform_kernel(layer.law))
-            if _depthwise_blocks(layer.network) is not None:
-                found.add(_network_kernel(layer.mask))
+            found |= network_kernels(layer.network, layer.mask)
     return found
 
 
@@ -69,7 +66,7 @@ def _compiled_layers(chain: Chain) -> Iterator[Bijection]:
 
 def _is_compilable(layer: Bijection) -> bool:
     if isinstance(layer, Coupling):
-        return isinstance(layer.mask, ChannelMask | CheckerboardMask)
+        return isinstance(layer.mask, COMPILABLE)
     return isinstance(layer, ChannelMap)
 
 
@@ -125,37 +122,26 @@ class CompiledCoupling:
     """A coupling of float64 values, with a network in float32."""
 
     def __init__(self, coupling: Coupling) -> None:
-        mask = coupling.mask
-        assert isinstance(mask, ChannelMask | CheckerboardMask)
+        mask, transform = coupling.mask, coupling.law
         self._plain = coupling
-        _, height, width = mask.network_shape
-        self._side = height, width
-        pixels = height * width
-        if isinstance(mask, ChannelMask):
-            self._first = 0 if mask.flip else mask.sizes[0] * pixels
-            self._changing = np.ones(mask.changes * pixels, np.bool_)
-        else:
-            self._first = 0
-            self._changing = (mask.mask == 0).expand(1, mask.changes, -1, -1).reshape(-1).numpy()
+        self._side = mask.network_shape[1:]
         self._network = CompiledNetwork.of(coupling.network, mask)
-        transform = coupling.law
-        self._kernel = _transform_kernel(transform)
-        assert isinstance(transform, SplineTransform | AffineTransform)
-        self._scale: Array = transform.scale.detach().repeat_interleave(pixels).numpy()
+        self._transform = (
+            _OfPixels(transform, mask) if isinstance(transform, MixtureTransform) else _OfValues(transform, mask)
+        )
 
     def run(self, values: Array, *, inverse: bool) -> tuple[Array, Array]:
         """Values (N, C * H * W) -> their images, and the log-determinants (N,) of the direction."""
         out, log_dets = np.empty_like(values), np.empty(len(values))
 
         def transform(values: Array, params: Array, out: Array, log_dets: Array) -> None:
-            params = params.reshape(len(values), -1, len(self._changing))
-            self._kernel(inverse, values, self._first, params, self._scale, self._changing, out, log_dets)
+            self._transform(values, params, out, log_dets, inverse=inverse)
 
         network = self._network
         if network is None:
             coupling = self._plain
-            seen = coupling.mask.split(torch.from_numpy(values).view(len(values), -1, *self._side))[0]
-            outputs = coupling.run_network(coupling.network, seen).contiguous().numpy()
+            stays = coupling.mask.split(torch.from_numpy(values).view(len(values), -1, *self._side))[0]
+            outputs = coupling.params(stays).contiguous().numpy()
             in_threads(lambda some: transform(values[some], outputs[some], out[some], log_dets[some]), len(values))
         elif len(values) <= _FEW_IMAGES:
             transform(values, network(values), out, log_dets)
@@ -169,91 +155,59 @@ class CompiledCoupling:
         return out, log_dets
 
 
+class _OfValues:
+    """The kernel of a transform that maps values one by one."""
+
+    def __init__(self, transform: ElementwiseTransform, mask: Mask) -> None:
+        assert isinstance(transform, SplineTransform | AffineTransform)
+        assert isinstance(mask, ChannelMask | CheckerboardMask)
+        _, height, width = mask.network_shape
+        pixels = height * width
+        if isinstance(mask, ChannelMask):
+            self._first = 0 if mask.flip else mask.sizes[0] * pixels
+            self._changing = np.ones(mask.changes * pixels, np.bool_)
+        else:
+            self._first = 0
+            self._changing = (mask.mask == 0).expand(1, mask.changes, -1, -1).reshape(-1).numpy()
+        self._kernel = _transform_kernel(transform)
+        self._rows = transform.params_per_value
+        self._scale: Array = transform.scale.detach().repeat_interleave(pixels).numpy()
+
+    def __call__(self, values: Array, params: Array, out: Array, log_dets: Array, *, inverse: bool) -> None:
+        """Values (N, C * H * W) and a network's output (N, outputs, ...) -> `out` and log-determinants (N,)."""
+        params = params.reshape(len(values), self._rows, len(self._changing))
+        self._kernel(inverse, values, self._first, params, self._scale, self._changing, out, log_dets)
+
+
+class _OfPixels:
+    """The kernel of a mixture over grey levels."""
+
+    def __init__(self, transform: MixtureTransform, mask: Mask) -> None:
+        assert isinstance(mask, CornerMask | PixelMask)
+        _, height, width = mask.network_shape
+        self._pixels = height * width
+        self._first = mask.seen * self._pixels if isinstance(mask, CornerMask) else 0
+        changing = np.ones(self._pixels, np.bool_) if isinstance(mask, CornerMask) else mask.changing.flatten().numpy()
+        self._places: Array = np.flatnonzero(changing)
+        self._rows = transform.outputs(mask.changes)
+        self._components = transform.components
+        self._edges: Array = 2 * AXIS * transform.edges.double().numpy() - AXIS
+        self._edges[:, 0], self._edges[:, -1] = -_FAR, _FAR
+
+    def __call__(self, values: Array, params: Array, out: Array, log_dets: Array, *, inverse: bool) -> None:
+        """As that of `_OfValues`."""
+        params = params.reshape(len(values), self._rows, self._pixels)
+        if len(self._places) < self._pixels:
+            params = np.take(params, self._places, 2)
+        at = self._first, self._pixels, self._places
+        transform_by_mixtures(inverse, values, *at, params, self._components, self._edges, out, log_dets)
+
+
 def _transform_kernel(transform: ElementwiseTransform) -> Kernel:
+    if isinstance(transform, MixtureTransform):
+        return transform_by_mixtures
     assert isinstance(transform, SplineTransform | AffineTransform)
     return transform_by_splines if isinstance(transform, SplineTransform) else transform_affinely
-
-
-def _network_kernel(mask: ChannelMask | CheckerboardMask) -> Kernel:
-    _, height, width = mask.network_shape
-    return large_network_params if height * width >= _LARGE_PIXELS else network_params
-
-
-def _depthwise_blocks(network: nn.Module) -> list[DepthwiseBlock] | None:
-    """The blocks of a network that has a compiled form; None for one of another kind."""
-    if not isinstance(network, PlainNetwork):
-        return None
-    blocks = [block for block in network.blocks if isinstance(block, DepthwiseBlock)]
-    return blocks if len(blocks) == len(network.blocks) else None
-
-
-class CompiledNetwork:
-    """A `PlainNetwork` of `DepthwiseBlock`s, for all values of an image, of which it sees those that `mask` keeps."""
-
-    @classmethod
-    def of(cls, network: nn.Module, mask: ChannelMask | CheckerboardMask) -> "CompiledNetwork | None":
-        """The compiled form of `network`; None for one of another kind."""
-        blocks = _depthwise_blocks(network)
-        if blocks is None:
-            return None
-        assert isinstance(network, PlainNetwork)
-        return cls(network, blocks, mask)
-
-    def __init__(
-        self, network: PlainNetwork, blocks: list[DepthwiseBlock], mask: ChannelMask | CheckerboardMask
-    ) -> None:
-        _, height, width = mask.network_shape
-        pixels, features = height * width, network.enter.out_channels
-        weight, bias = network.enter.weight, _bias(network.enter).expand(pixels, -1)
-        if isinstance(mask, CheckerboardMask):
-            # The channel that holds the mask is the same for all images: what it adds is a part of the bias.
-            shown = mask.mask.to(weight)
-            bias = bias + functional.conv2d(shown, weight[:, -1:], padding=1).flatten(2)[0].T
-            weight = weight[:, :-1]
-            staying = shown.view(1, pixels).expand(weight.shape[1], -1)
-        else:
-            staying = weight.new_ones(weight.shape[1], pixels)
-        first = mask.sizes[0] * pixels if isinstance(mask, ChannelMask) and mask.flip else 0
-        self._kernel = _network_kernel(mask)
-        transposed = self._kernel is large_network_params
-        none = weight.new_empty(0)
-
-        def matrix(rows_are_outputs: Tensor) -> Tensor:
-            return rows_are_outputs if transposed else rows_are_outputs.T
-
-        def matrices(layers: list[nn.Conv2d], inputs: int, outputs: int) -> Array:
-            shape = (0, outputs, inputs) if transposed else (0, inputs, outputs)
-            return _array(_stacked(none.view(shape), [matrix(layer.weight.flatten(1)) for layer in layers]))
-
-        self._seen = first, _array(staying), (height, width), INPUT_CLAMP, float(network.leak)
-        self._weights = (
-            _array(matrix(weight.flatten(1))),
-            _array(matrix(bias.T)),
-            matrices([block.spatial for block in blocks], 9, features),
-            _array(_stacked(none.view(0, features), [_bias(block.spatial) for block in blocks])),
-            matrices([block.widen for block in blocks], features, 2 * features),
-            _array(_stacked(none.view(0, 2 * features), [_bias(block.widen) for block in blocks])),
-            matrices([block.narrow for block in blocks], 2 * features, features),
-            _array(_stacked(none.view(0, features), [_bias(block.narrow) for block in blocks])),
-            _array(matrix(network.leave.weight.flatten(1))),
-            _array(_bias(network.leave)),
-        )
-        self._shape = network.leave.out_channels, pixels
-
-    def __call__(self, values: Array) -> Array:
-        """Float64 (N, C * H * W) -> the network's output, float32 (N, outputs, H * W)."""
-        params = np.empty((len(values), *self._shape), np.float32)
-        self._kernel(values, *self._seen, *self._weights, params)
-        return params
-
-
-def _stacked(none: Tensor, tensors: list[Tensor]) -> Tensor:
-    return torch.stack(tensors) if tensors else none
-
-
-def _array(tensor: Tensor) -> Array:
-    array: Array = tensor.detach().contiguous().numpy()
-    return array
 
 
 class CompiledChannelMap:
@@ -277,11 +231,6 @@ def _matrix(weight: Tensor) -> Array:
     """(C, C) of a weight (C, C, 1, 1), or of a diagonal (1, C, 1, 1)."""
     matrix: Array = (weight.flatten(1) if weight.shape[0] > 1 else torch.diag(weight.flatten())).contiguous().numpy()
     return matrix
-
-
-def _bias(layer: nn.Conv2d) -> Tensor:
-    assert layer.bias is not None
-    return layer.bias.detach()
 
 
 def _needs_gradients(tensor: Tensor) -> bool:

@@ -10,7 +10,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from nvp_studio.flow.engine.compiled import CompiledNetwork
+from nvp_studio.flow.engine.compiled_networks import CompiledNetwork
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.engine.kernels import compiling
 from nvp_studio.flow.engine.kernels.networks import map_channels

@@ -6,7 +6,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
-from numba import float32, int32, njit, types
+from numba import float32, int32, int64, njit, types
 from numba.extending import intrinsic
 
 Array = npt.NDArray[Any]
@@ -68,6 +68,26 @@ def _float_of_bits(context: Any, bits: Any) -> Any:
     return types.float32(types.int32), generate
 
 
+@intrinsic
+def _bits_of_double(context: Any, number: Any) -> Any:
+    """The 64 bits of a float64."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.IntType(64))
+
+    return types.int64(types.float64), generate
+
+
+@intrinsic
+def _double_of_bits(context: Any, bits: Any) -> Any:
+    """The float64 of 64 bits."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.DoubleType())
+
+    return types.float64(types.int64), generate
+
+
 @part
 def exp(x: Any) -> Any:
     """e^x in float32, off by two units in the last place at most; x is clamped to where e^x is a normal number.
@@ -93,3 +113,39 @@ def tanh(x: Any) -> Any:
     """tanh x in float32."""
     e = exp(float32(2.0) * min(max(x, float32(-9.0)), float32(9.0)))
     return (e - float32(1.0)) / (e + float32(1.0))
+
+
+_ROUNDING = 1.5 * 2.0**52
+"""Added to a float64 of moderate size, it leaves the nearest integer in the lowest bits of the sum."""
+
+
+@part
+def _halves_of_exp(x: Any) -> Any:
+    """a, b and p, with e^x = p b / a, in float64; x is clamped to where e^x is far from the ends of the format.
+
+    As `exp`, with p = 2^n and the quotient of polynomials of `exp` in the Cephes library for e^r.
+    """
+    x = min(max(x, -700.0), 700.0)
+    rounded = x * 1.4426950408889634 + _ROUNDING
+    n = rounded - _ROUNDING
+    r = x - n * 6.93145751953125e-1 - n * 1.42860682030941723212e-6
+    square = r * r
+    odd = r * ((1.26177193074810590878e-4 * square + 3.02994407707441961300e-2) * square + 9.99999999999999999910e-1)
+    even = 3.00198505138664455042e-6 * square + 2.52448340349684104192e-3
+    even = (even * square + 2.27265548208155028766e-1) * square + 2.00000000000000000005
+    power: Any = _double_of_bits((_bits_of_double(rounded) + int64(1023)) << int64(52))  # type: ignore[call-arg]
+    return even - odd, even + odd, power
+
+
+@part
+def exp64(x: Any) -> Any:
+    """e^x in float64, to a few units in the last place."""
+    below, above, power = _halves_of_exp(x)
+    return power * (above / below)
+
+
+@part
+def sigmoid64(x: Any) -> Any:
+    """1 / (1 + e^-x) in float64, to a few units in the last place, by a single division."""
+    below, above, power = _halves_of_exp(-x)
+    return below / (below + power * above)
