@@ -10,6 +10,7 @@ from PIL import Image
 
 from benchmarks.studio import Studio
 from docs.screen import SIZES, THEMES, as_image, grab, write_small
+from nvp_studio.resources import resource_path
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
@@ -62,6 +63,13 @@ class Stage:
     def trigger(self, action: str) -> None:
         """Perform an action of Explore."""
         self.studio.window.registry[f"explore.{action}"].trigger()
+
+    def open_model(self, path: str | Path) -> None:
+        """Open the model in a file, or for an empty path that of Peeps."""
+        engine = self.studio.engine
+        engine.open_model(str(path))
+        self.studio.wait(lambda: not engine.opening, 60, "model")
+        self.settle()
 
     def settle(self, seconds: float = 0.5) -> None:
         """Wait until the picture, its score and all that belongs to it are there."""
@@ -120,8 +128,10 @@ class Stage:
 
     @contextmanager
     def local(self) -> Iterator[None]:
-        """Directions of the picture, with one of them moved."""
-        self.open_face(BLOND)
+        """Directions of a picture of Fashion-MNIST, with one of them moved; Peeps, a pyramid, has none."""
+        self.open_model(resource_path("models/fashion-mnist.safetensors"))
+        self.state.new_sample(7)
+        self.settle()
         self.trigger("find-directions")
         directions = self.page.directions.state
         self.studio.wait(lambda: directions.found is not None and not directions.running, 60, "local directions")
@@ -130,6 +140,7 @@ class Stage:
         self.settle()
         yield
         self.page.panel.latents.panel.show_kind("model")
+        self.open_model("")
 
     @contextmanager
     def own(self) -> Iterator[None]:
@@ -232,7 +243,8 @@ class Stage:
 
     @contextmanager
     def larger(self) -> Iterator[None]:
-        """A sample of twice the side."""
+        """A sample of Fashion-MNIST of twice the side; Peeps, a pyramid, has none."""
+        self.open_model(resource_path("models/fashion-mnist.safetensors"))
         self.state.new_sample(7)
         self.state.reset()
         self.settle()
@@ -241,6 +253,7 @@ class Stage:
         yield
         self.trigger("larger")
         self.settle()
+        self.open_model("")
 
     @contextmanager
     def neighbours(self) -> Iterator[None]:
