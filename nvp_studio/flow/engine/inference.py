@@ -32,7 +32,9 @@ class Inference:
     Values pass through the couplings in float64, where the device has it, and latents come in it, so that `decode`
     gives back what was encoded up to rounding errors far below a grey level, in the same batch. In a batch of another
     size, and after `compile`, networks may sum in another order: the error then was below half a grey level wherever it
-    was measured. Networks compute in the type of the weights.
+    was measured, but for flows over grey levels (`law="levels"`) and images of noise: a level of hardly any probability
+    may come out as another, and with it what depends on it. Compiled flows with depthwise networks sum in the same
+    order in a batch of any size. Networks compute in the type of the weights.
 
     Example::
 
