@@ -33,7 +33,7 @@ _FAR = 1e30
 
 
 def compiled(body: MultiScale) -> MultiScale:
-    """`body`, which `folding.folded` has made of weights in float32, by kernels; it shares the weights.
+    """`body`, which `folding.folded` has made of weights in float32, by kernels; it shares its weights.
 
     Tensors must be on the CPU. With gradients it computes as `body` does.
     """
@@ -119,7 +119,7 @@ class CompiledChain(Bijection):
 
 
 class CompiledCoupling:
-    """A coupling of float64 values, with a network in float32."""
+    """A coupling of float64 values, with a network in float32, or of a mixture in float64."""
 
     def __init__(self, coupling: Coupling) -> None:
         mask, transform = coupling.mask, coupling.law

@@ -97,13 +97,13 @@ class CompiledNetwork:
             _array(bias_of(network.leave)),
         )
         self._shape = network.leave.out_channels, pixels
-        self._table = _feature_table() if isinstance(network, PixelNetwork) else None
+        self._table = _feature_table(weight.dtype) if isinstance(network, PixelNetwork) else None
         self._constant: Array | None = None
         if isinstance(mask, PixelMask) and not mask.sees.any():
             self._constant = self(np.zeros((1, mask.changes * pixels)))
 
     def __call__(self, values: Array) -> Array:
-        """Float64 (N, C * H * W) -> the network's output, float32 (N, outputs, H * W)."""
+        """Float64 (N, C * H * W) -> the network's output in the type of its weights, (N, outputs, H * W)."""
         if self._constant is not None:
             return self._constant.repeat(len(values), 0)
         if self._table is not None:
@@ -111,14 +111,14 @@ class CompiledNetwork:
             features = np.empty((len(values), seen))
             features_of_levels(values, self._table, features)
             values = features
-        params = np.empty((len(values), *self._shape), np.float32)
+        params = np.empty((len(values), *self._shape), self._weights[0].dtype)
         self._kernel(values, *self._seen, *self._weights, params)
         return params
 
 
-def _feature_table() -> Array:
-    """What a `PixelNetwork` sees of each grey level: float64 (9, 256), of numbers in float32 as it computes them."""
-    centers = (torch.arange(LEVELS, dtype=torch.float32) + 0.5) / LEVELS
+def _feature_table(dtype: torch.dtype) -> Array:
+    """What a `PixelNetwork` sees of each grey level: float64 (9, 256), of numbers in `dtype` as it computes them."""
+    centers = (torch.arange(LEVELS, dtype=dtype) + 0.5) / LEVELS
     return _array(pixel_features(centers.view(1, 1, 1, LEVELS)).view(FEATURES, LEVELS).double())
 
 

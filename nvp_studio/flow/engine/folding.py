@@ -22,6 +22,7 @@ from nvp_studio.flow.engine.fused_spline import FusedSplineTransform
 from nvp_studio.flow.engine.precision import run_in_own_type
 from nvp_studio.flow.masks import ChannelMask, Mask, PackedCheckerboardMask
 from nvp_studio.flow.mixing import InvertibleConv1x1
+from nvp_studio.flow.mixture import MixtureTransform
 from nvp_studio.flow.multiscale import MultiScale
 from nvp_studio.flow.normalization import ActNorm, RunningBatchNorm
 from nvp_studio.flow.squeeze import DIAGONAL_ORDER, Corner, Squeeze, Unsqueeze
@@ -125,7 +126,12 @@ class _Folding:
         transform = layer.law
         if isinstance(transform, SplineTransform):
             transform = FusedSplineTransform.of(transform)
-        coupling = Coupling(mask, transform, layer.network)
+        network = layer.network
+        if isinstance(transform, MixtureTransform):
+            # In float32 it would say a little else where its sums are taken in another order, as in another batch, and
+            # a value at the edge of a narrow grey level would come back in another one.
+            network = copy.deepcopy(network).to(self._like)
+        coupling = Coupling(mask, transform, network)
         coupling.run_network = run_in_own_type
         self.layers.append(coupling.eval())
 

@@ -32,9 +32,10 @@ class Inference:
     Values pass through the couplings in float64, where the device has it, and latents come in it, so that `decode`
     gives back what was encoded up to rounding errors far below a grey level, in the same batch. In a batch of another
     size, and after `compile`, networks may sum in another order: the error then was below half a grey level wherever it
-    was measured, but for flows over grey levels (`law="levels"`) and images of noise: a level of hardly any probability
-    may come out as another, and with it what depends on it. Compiled flows with depthwise networks sum in the same
-    order in a batch of any size. Networks compute in the type of the weights.
+    was measured. Compiled flows with depthwise networks sum in the same order in a batch of any size. Networks compute
+    in the type of the weights, those of flows over grey levels (`law="levels"`) in that of the values: by them an error
+    of float32 would decide about a narrow level, and with it about all that depends on it. For the same reason, latents
+    of such flows that were rounded to float32 may give another image, of noise mostly.
 
     Example::
 

@@ -3,6 +3,7 @@
 import copy
 import math
 import statistics
+from itertools import product
 
 import msgspec
 import numpy as np
@@ -163,17 +164,19 @@ def test_networks_of_pixels(height: int, width: int, blocks: int) -> None:
     shape = 3, height, width
     nothing = torch.zeros(height, width, dtype=torch.bool)
     made: list[Mask] = [PixelMask(shape, sees=nothing, changing=~nothing), *masks(3, height, width)]
-    for mask in made:
+    for mask, dtype in product(made, (torch.float32, torch.float64)):
         network = PixelNetwork(mask, 6, 7, [DepthwiseBlock(6, 0.2) for _ in range(blocks)], 0.2).requires_grad_(False)
+        network = network.to(dtype)
         for parameter in network.parameters():
             parameter.normal_(std=0.3)
         kernel = CompiledNetwork.of(network, mask)
         assert kernel is not None
         channels = 12 if isinstance(mask, CornerMask) else 3
         x = 1.2 * torch.rand(3, channels, height, width, dtype=torch.float64) - 0.1
-        expected = network(mask.shown(mask.split(x)[0]).float())
+        expected = network(mask.shown(mask.split(x)[0]).to(dtype))
         params = torch.from_numpy(kernel(x.flatten(1).numpy())).view_as(expected)
-        torch.testing.assert_close(params, expected, rtol=1e-4, atol=1e-4)
+        tolerance = 1e-4 if dtype == torch.float32 else 1e-12
+        torch.testing.assert_close(params, expected, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -197,12 +200,17 @@ def test_images_of_any_kind_are_decoded(shape: tuple[int, int, int], network: st
 
 
 def test_what_one_form_encodes_the_other_decodes() -> None:
-    """Of images whose levels are not as improbable as those of noise."""
+    """And what a batch encodes, images one by one decode: also of noise, whose levels are all improbable."""
     flow = trained(pyramid((3, 16, 16)), torch.float32)
     plain, by_loops = Inference(flow), compiled(flow)
-    x = likely_images(by_loops)
-    for encoder, decoder in ((plain, by_loops), (by_loops, plain)):
-        assert (decoder.decode(encoder.encode(x)[0]) - x).abs().max() < 1 / 1024
+    noise = torch.rand(20, 3, 16, 16, generator=torch.Generator().manual_seed(5))
+    for x in (likely_images(by_loops), noise):
+        for encoder, decoder in ((plain, by_loops), (by_loops, plain), (plain, plain)):
+            z = encoder.encode(x)[0]
+            assert (decoder.decode(z) - x).abs().max() < 1e-3 / 256
+            assert (torch.cat([decoder.decode(one) for one in z.split(1)]) - x).abs().max() < 1e-3 / 256
+    z = plain.latents(60)
+    torch.testing.assert_close(plain.decode(z), by_loops.decode(z), rtol=0, atol=1e-3 / 256)
 
 
 def test_latents_rounded_to_float32_are_decoded() -> None:

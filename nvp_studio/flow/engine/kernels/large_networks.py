@@ -7,7 +7,6 @@ with channels innermost (`networks`).
 from typing import Any
 
 import numpy as np
-from numba import float32
 
 from nvp_studio.flow.engine.kernels.compiling import Array, contracted_part, kernel, part
 from nvp_studio.flow.engine.kernels.networks import leaky_relu
@@ -42,17 +41,17 @@ def large_network_params(
     height, width = side
     features, pixels = enter_bias.shape
     inputs = len(staying)
-    columns = np.empty((9 * inputs, pixels), np.float32)
-    h, neighbours = np.empty((features, pixels), np.float32), np.empty((features, pixels), np.float32)
-    wide = np.empty((widen.shape[1], pixels), np.float32)
-    padded, sums = np.zeros((height + 3) * (width + 2), np.float32), np.empty(height * (width + 2), np.float32)
-    seen = np.empty(pixels, np.float32)
-    slope, highest = float32(leak), float32(bound)
+    columns = np.empty((9 * inputs, pixels), enter.dtype)
+    h, neighbours = np.empty((features, pixels), enter.dtype), np.empty((features, pixels), enter.dtype)
+    wide = np.empty((widen.shape[1], pixels), enter.dtype)
+    padded, sums = np.zeros((height + 3) * (width + 2), enter.dtype), np.empty(height * (width + 2), enter.dtype)
+    seen = np.empty(pixels, enter.dtype)
+    slope, highest = enter.dtype.type(leak), enter.dtype.type(bound)
     for n in range(len(values)):
         for c in range(inputs):
             source = values[n, first + c * pixels : first + (c + 1) * pixels]
             for p in range(pixels):
-                seen[p] = min(max(float32(source[p]), -highest), highest) * staying[c, p]
+                seen[p] = min(max(enter.dtype.type(source[p]), -highest), highest) * staying[c, p]
             _pad(seen, height, width, padded)
             for tap in range(9):
                 _unpad(padded[tap // 3 * (width + 2) + tap % 3 :], height, width, columns[9 * c + tap])

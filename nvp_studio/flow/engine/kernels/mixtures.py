@@ -3,8 +3,8 @@
 A block of pixels passes all terms together, each in a lane of the vectors. F is computed by the same instructions in
 both directions, so that the same level is found: no products and sums become one instruction here.
 
-Arrays are C-contiguous. Values are float64 (N, C * H * W), parameters float32. K is the number of components, P that of
-parameters of a pixel for each of them. Of a block, each pixel has a column in the tables `params` (P * K, _LANES),
+Arrays are C-contiguous. Values and parameters are float64, values (N, C * H * W). K is the number of components, P that
+of parameters of a pixel for each of them. Of a block, each pixel has a column in the tables `params` (P * K, _LANES),
 `mixture` (3, K, _LANES) and `scratch` (_ROWS, _LANES), all float64. `edges` (257,) are those of the levels of a colour,
 on the axis of the components, which has no end.
 """

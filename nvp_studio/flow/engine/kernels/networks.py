@@ -1,14 +1,13 @@
 """Networks of depthwise blocks, image by image, and the map of channels between couplings.
 
-Here feature maps are float32 (H * W, width), channels innermost, for maps of few pixels; for those of many see
-`large_networks`. Products of matrices are our own too (`products`): most are so small that the call of a library takes
-as long as they do, and their sums are in the same order for one image as for many.
+Here feature maps, in the type of the weights, are (H * W, width), channels innermost, for maps of few pixels; for those
+of many see `large_networks`. Products of matrices are our own too (`products`): most are so small that the call of a
+library takes as long as they do, and their sums are in the same order for one image as for many.
 """
 
 from typing import Any
 
 import numpy as np
-from numba import float32
 
 from nvp_studio.flow.engine.kernels.compiling import Array, contracted_part, kernel, part
 from nvp_studio.flow.engine.kernels.products import add_product
@@ -36,18 +35,18 @@ def network_params(
 ) -> None:
     """`networks.PlainNetwork` of `DepthwiseBlock`s: values float64 (N, C * H * W) -> params (N, outputs, H * W).
 
-    The network sees the values from `first` on, as many as `staying`, float32 (inputs, H * W), which multiplies them;
+    The network sees the values from `first` on, as many as `staying` (inputs, H * W), which multiplies them;
     they are clamped to `bound`. Weights of B blocks of width W: enter (9 inputs, W), enter_bias (H * W, W), near (B, 9,
     W), widen (B, W, 2 W), narrow (B, 2 W, W), leave (W, outputs); biases of these (B, W), (B, 2 W), (B, W), (outputs,).
     """
     height, width = side
     pixels, features = enter_bias.shape
-    columns = np.empty((pixels, len(enter)), np.float32)
-    h, neighbours = np.empty((pixels, features), np.float32), np.empty((pixels, features), np.float32)
-    wide = np.empty((pixels, widen.shape[2]), np.float32)
+    columns = np.empty((pixels, len(enter)), enter.dtype)
+    h, neighbours = np.empty((pixels, features), enter.dtype), np.empty((pixels, features), enter.dtype)
+    wide = np.empty((pixels, widen.shape[2]), enter.dtype)
     outputs = len(leave_bias)
-    by_pixel = np.empty((pixels, outputs), np.float32)
-    slope = float32(leak)
+    by_pixel = np.empty((pixels, outputs), enter.dtype)
+    slope = enter.dtype.type(leak)
     for n in range(len(values)):
         _patches(values[n], first, staying, height, width, bound, columns)
         h[:] = enter_bias
@@ -88,12 +87,12 @@ def leaky_relu(h: Array, slope: Any) -> None:
 @part
 def _patches(values: Array, first: int, staying: Array, height: int, width: int, bound: float, columns: Array) -> None:
     """What a 3x3 convolution sees at each pixel, (H * W, 9 inputs), with zeros beyond the edges."""
-    columns[:] = float32(0.0)
-    seen = np.empty(height * width, np.float32)
+    columns[:] = 0
+    seen = np.empty(height * width, columns.dtype)
     for c in range(len(staying)):
         source = values[first + c * height * width : first + (c + 1) * height * width]
         for p in range(len(seen)):
-            seen[p] = float32(min(max(source[p], -bound), bound)) * staying[c, p]
+            seen[p] = columns.dtype.type(min(max(source[p], -bound), bound)) * staying[c, p]
         for tap in range(9):
             down, right = tap // 3 - 1, tap % 3 - 1
             for y in range(max(0, -down), height - max(0, down)):

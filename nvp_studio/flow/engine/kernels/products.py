@@ -1,8 +1,8 @@
 """Products of small matrices, at about the speed of a library's for large ones.
 
 The sums of a tile, mostly of four rows by sixteen columns, stay in registers while the product passes all of its
-terms. numba has no words for that, so a tile is written in the instructions of LLVM, with vectors of eight values: one
-register with AVX2 and wider, two with less.
+terms. numba has no words for that, so a tile is written in the instructions of LLVM, with vectors of eight values of
+float32, or four of float64: one register with AVX2 and wider, two with less.
 """
 
 from typing import Any
@@ -19,11 +19,11 @@ _CONTRACT = ("contract",)  # a product and a sum may become one instruction, whi
 
 def _tile(rows: int, lanes: int, vectors: int) -> Any:
     """A function that adds to a tile of so many rows, and columns in vectors of so many lanes."""
-    vector = ir.VectorType(ir.FloatType(), lanes)
 
     @intrinsic
     def add_to_tile(context: Any, a: Any, b: Any, out: Any, row: Any, column: Any) -> Any:
-        """out[row, column] and further += a[row] and further by b[:, column] and further; float32, C-contiguous."""
+        """out[row, column] and further += a[row] and further by b[:, column] and further; of one type, C-contiguous."""
+        vector = ir.VectorType(ir.FloatType() if a.dtype == types.float32 else ir.DoubleType(), lanes)
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             a, b, out = (
@@ -97,23 +97,29 @@ def _columns(lanes: int, vectors: int) -> Any:
 
 
 _add_to_sixteen, _add_to_eight = _columns(8, 2), _columns(8, 1)
+_add_to_eight_wide = _columns(4, 2)
 _add_to_four, _add_to_one = _columns(4, 1), _columns(1, 1)
 
 
 @part
 def add_product(a: Array, b: Array, out: Array) -> None:
-    """out (M, P) += a (M, K) b (K, P), all float32 and C-contiguous.
+    """out (M, P) += a (M, K) b (K, P), all float32 or all float64, and C-contiguous.
 
     The terms of a value are added one after another, so it is the same whatever M and P are.
     """
     columns = out.shape[1]
     start = 0
-    while start + 16 <= columns:
-        _add_to_sixteen(a, b, out, start)
-        start += 16
-    if start + 8 <= columns:
-        _add_to_eight(a, b, out, start)
-        start += 8
+    if out.itemsize == 4:
+        while start + 16 <= columns:
+            _add_to_sixteen(a, b, out, start)
+            start += 16
+        if start + 8 <= columns:
+            _add_to_eight(a, b, out, start)
+            start += 8
+    else:
+        while start + 8 <= columns:
+            _add_to_eight_wide(a, b, out, start)
+            start += 8
     if start + 4 <= columns:
         _add_to_four(a, b, out, start)
         start += 4
