@@ -1,4 +1,4 @@
-"""The Python and the command lines of docs/explore.md run, on the included model of Peeps."""
+"""The Python and the command lines of docs/explore.md run, on the included models."""
 
 import os
 import re
