@@ -64,9 +64,7 @@ def _values_by_preset() -> dict[str, str]:
     values = {preset: recommended(preset) for preset in called}
     texts = {}
     for field in msgspec.structs.fields(TrainConfig):
-        values_of = [
-            f"{called[preset]} {values[preset][field.name]}" for preset in called if field.name in values[preset]
-        ]
+        values_of = [f"{called[name]} {values[name][field.name]}" for name in called if field.name in values[name]]
         if values_of:
             texts[field.name] = ", ".join((str(field.default), *values_of))
     return texts

@@ -145,7 +145,9 @@ class StageArea(QWidget):
         assert isinstance(model, QStandardItemModel)
         model.item(shifts).setEnabled(not levels)
         tip = self.tr("A mixture of logistics over grey levels has no shift: point at a pixel to see its map")
-        model.item(shifts).setToolTip(tip if levels else "")
+        if not levels:
+            tip = ""
+        model.item(shifts).setToolTip(tip)
 
     def _offer_channels(self, stage: InspectedStage) -> None:
         """List the channels of a stage; a channel stays chosen, the last one of a stage that has fewer."""
