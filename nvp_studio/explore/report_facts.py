@@ -47,6 +47,7 @@ def report_facts(model: OpenedModel, reference: Reference | None) -> ReportFacts
         reference=_filled(compared),
         bits=tuple(bits.tolist()),
         distances=distances,
+        gradients=model.flow.config.has_gradients,
         versions=(("PyTorch", str(torch.__version__)), ("Python", platform.python_version())),
     )
 

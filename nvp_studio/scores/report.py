@@ -85,6 +85,8 @@ class ReportFacts(msgspec.Struct, frozen=True, kw_only=True):
     distances: Scores = ()
     """Distances of the images that calibrate verdicts, sorted."""
     versions: Pairs = ()
+    gradients: bool = True
+    """Whether the model has gradients in pixels, so that maps show them."""
 
 
 class ScoreReport:
@@ -149,7 +151,7 @@ class ScoreReport:
             *self._label_table(),
         ]
         for title, rows in zip(titles, self.examples(), strict=True):
-            note = _NOTE_ON_MAPS if self._judged and title == titles[0] else ""
+            note = _note_on_maps(facts.gradients) if self._judged and title == titles[0] else ""
             body += _examples(f"<h2>{title}</h2>{note}", [_figure(row, draw(row)) for row in rows], wide=self._judged)
         body += [
             *self._failed_files(),
@@ -222,17 +224,21 @@ class ScoreReport:
         return ["<h2>Could not be read</h2>", _table(("file", "reason"), rows, wide=True), note]
 
 
-_NOTE_ON_MAPS = (
-    '<p class="note">From left to right: the image; its bits, outlined where it has more than 99 % of the reference '
-    "images have there; the bits of each scale, finest first; how much the log-likelihood changes with each pixel. "
-    "Colours mean the same for all images. Layers of a flow move information between pixels: a pixel's share is the "
-    "share of the terms that sit there, not of what the pixel caused.</p>"
-)
 _LIMITS = (
     "<p>Lower bits/dim are likelier under the model, as plain images are too. They measure neither quality nor, alone, "
     "normality. A verdict says that an image differs from the reference images, not that it is bad; a difference that "
     "none of its statistics sees stays unseen.</p>"
 )
+
+
+def _note_on_maps(gradients: bool) -> str:
+    last = "; how much the log-likelihood changes with each pixel" if gradients else ""
+    return (
+        '<p class="note">From left to right: the image; its bits, outlined where it has more than 99 % of the '
+        f"reference images have there; the bits of each scale, finest first{last}. "
+        "Colours mean the same for all images. Layers of a flow move information between pixels: a pixel's share is "
+        "the share of the terms that sit there, not of what the pixel caused.</p>"
+    )
 
 
 def _threshold(calibration: Sequence[float], rate: float) -> float:

@@ -10,7 +10,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from nvp_studio.scores.report import EXAMPLES
+from nvp_studio.score_row import ScoreRow
+from nvp_studio.scores.report import EXAMPLES, ReportFacts, ScoreReport
 from tests.cli.conftest import Run
 from tests.small_model import random_images, write_small_model
 
@@ -100,3 +101,12 @@ def test_a_report_without_a_reference_or_of_a_data_set(run: Run, folder: Path) -
     )
     assert code == 1
     assert "no folder" in err
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+def test_the_note_on_maps_names_the_gradient_where_there_is_one(gradients: bool) -> None:
+    report = ScoreReport(judged=True)
+    report.add(ScoreRow(path="a.png", bits_per_dim=1.0, verdict="typical"))
+    page = report.page(ReportFacts(name="small", card=(), gradients=gradients), 0.01, lambda row: b"")
+    assert b"the bits of each scale" in page
+    assert (b"changes with each pixel" in page) == gradients
