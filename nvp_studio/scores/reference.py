@@ -163,6 +163,13 @@ def _measured(flow: Inference, images: Images, batch_size: int, counted: _Counte
         counted(len(batch))
 
 
+def _ends(bits: Floats) -> Floats:
+    """(2,): bits that a hundredth of the places are below, and above; a place without a value of the scale has 0."""
+    held = bits[bits != 0]
+    ends: Floats = np.quantile(held if len(held) else np.zeros(1), (0.01, 0.99))
+    return ends
+
+
 def _map_range(flow: Inference, images: Images, batch_size: int, counted: _Counted) -> MapRange:
     ledger = Ledger(flow)
     totals, lows, highs = [], [], []
@@ -170,8 +177,9 @@ def _map_range(flow: Inference, images: Images, batch_size: int, counted: _Count
         bits = ledger.bits(images[start : start + batch_size])
         totals.append(bits.total.astype(np.float32))
         layers = np.concatenate((bits.total[:, np.newaxis], bits.by_scale), 1)
-        lows.append(np.quantile(layers, 0.01, axis=(0, 2, 3)))
-        highs.append(np.quantile(layers, 0.99, axis=(0, 2, 3)))
+        low, high = zip(*(_ends(layer) for layer in layers.swapaxes(0, 1)), strict=True)
+        lows.append(low)
+        highs.append(high)
         counted(len(bits.total))
     limit = np.quantile(np.concatenate(totals), 0.99, axis=0).astype(np.float32)
     return MapRange(np.mean(lows, 0), np.mean(highs, 0), limit)

@@ -37,7 +37,8 @@ class BitMap:
 
     by_scale: npt.NDArray[np.float64]
     """(N, S, H, W): bits of each scale, finest first, at each pixel, all of its channels together. Bits of the levels
-    themselves (8 for each value, less what equalization and logit give) are shared out among the scales by their sizes.
+    themselves (8 for each value, less what equalization and logit give) are shared out among the scales by their sizes;
+    of mixtures over grey levels they are at the scale whose latent the value becomes, and places without one have 0.
     Negative where a density is high."""
 
     @property
@@ -67,6 +68,8 @@ class Ledger:
         """(N, S, H, W) bits of x (N, C, H, W) in [0, 1]."""
         config = self._flow.config
         x, level_nats = self._flow.preprocessing.by_value(x.to(self._flow.latent_dtype))
+        # Under mixtures over grey levels a latent is one value's, so that value's level is where the latent is.
+        level = 0.0 if config.has_gradients else math.log(LEVELS)
         # First to last: the terms of each layer, in the shape of its input; then those of the latents.
         passed: list[list[tuple[Bijection, Tensor]]] = []
         priors: list[Tensor] = []
@@ -77,7 +80,7 @@ class Ledger:
                 x, own = _mapped(layer, x)
                 passed[-1].append((layer, own))
             x, out = factored_out(x, latent)
-            priors.append(-0.5 * (out.square() + math.log(2 * math.pi)))
+            priors.append(-0.5 * (out.square() + math.log(2 * math.pi)) - level)
         # Last to first: the terms of each scale, (scales so far, N, C, H, W), at the input of each layer.
         terms = priors[-1].new_zeros(0, *priors[-1].shape)
         for layers, prior in zip(reversed(passed), reversed(priors), strict=True):
@@ -86,7 +89,7 @@ class Ledger:
                 terms = _before(layer, terms)
                 terms[0] += own
         shares = [(latent.stop - latent.start) / config.dimensions for latent in config.latent_scales]
-        bits = (level_nats.sum(1) - level_nats.shape[1] * math.log(LEVELS)).unsqueeze(1)
+        bits = (level_nats.sum(1) - level_nats.shape[1] * (math.log(LEVELS) - level)).unsqueeze(1)
         share = torch.tensor(shares, dtype=bits.dtype, device=bits.device).view(1, -1, 1, 1)
         nats = terms.sum(2).transpose(0, 1) + share * bits
         return -nats.double() / math.log(2) if nats.device.type != "mps" else -nats.cpu().double() / math.log(2)

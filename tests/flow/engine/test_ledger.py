@@ -10,7 +10,7 @@ from nvp_studio.flow.dequantization import unit_from_images
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.engine.ledger import Ledger, gradient
 from nvp_studio.flow.noise import content_noise
-from tests.small_model import moved_flow, random_images, small_config
+from tests.small_model import moved_flow, random_images, small_config, small_pyramid
 
 
 def _moved_flow(config: FlowConfig, dtype: torch.dtype = torch.float32) -> Inference:
@@ -71,6 +71,16 @@ def test_without_mixing_of_channels_each_term_stays_at_its_pixel() -> None:
     assert moved[2, 5] > 0.01
     moved[2, 5] = 0
     assert moved.max() < 1e-9
+
+
+def test_the_bits_of_a_level_are_at_the_scale_whose_latent_the_value_is() -> None:
+    """Under mixtures over grey levels each pixel has its whole code length at one scale, and none at the others."""
+    flow, images = _moved_flow(small_pyramid()), random_images(2, (3, 8, 8))
+    bits = Ledger(flow).bits(images).by_scale
+    assert bits.min() >= 0
+    assert ((bits > 0).sum(1) == 1).all()
+    held = (bits > 0).sum((2, 3))
+    assert (held == [latent.stop // 3 - latent.start // 3 for latent in flow.scales]).all()
 
 
 def test_mixed_channels_share_their_terms_within_the_block() -> None:
