@@ -146,7 +146,7 @@ class Judge:
         tail = log_tail(self.calibration, distance)
         verdict = tuple(verdict_at(p, ln_p, rate) for p, ln_p in zip(p_value.tolist(), tail.tolist(), strict=True))
         standard = self.numbers.standard(statistics(measures))
-        causes = tuple(self._causes(surprises[index], standard[index]) for index in range(len(images)))
+        causes = tuple(self._causes(surprises[index], standard[index], views[index]) for index in range(len(images)))
         reasons = tuple(
             () if said == "typical" else reasons_at(found, rate) for said, found in zip(verdict, causes, strict=True)
         )
@@ -155,13 +155,13 @@ class Judge:
         two_sided = np.minimum(two_sided, 1)
         return Judgement(views, surprises, distance, p_value, two_sided, verdict, reasons, tail, causes)
 
-    def _causes(self, surprises: Floats, standard: Floats) -> tuple[tuple[str, float], ...]:
+    def _causes(self, surprises: Floats, standard: Floats, views: Floats) -> tuple[tuple[str, float], ...]:
         order = np.argsort(-surprises)
         strong = [index for index in order if surprises[index] > np.log(2)] or [order[0]]
-        return tuple((self._reason(VIEWS[index], standard), float(surprises[index])) for index in strong)
+        return tuple((self._reason(VIEWS[index], standard, views[index]), float(surprises[index])) for index in strong)
 
-    def _reason(self, view: str, standard: Floats) -> str:
-        """What a view has noticed, in words; `standard` are the statistics in deviations from the mean."""
+    def _reason(self, view: str, standard: Floats, value: float) -> str:
+        """What a view has noticed by its `value`, in words; `standard`: the statistics in deviations from the mean."""
         webp = standard[3]  # the logarithm tells images that are simpler from simple ones best
         if view == "complexity":
             return (
@@ -178,7 +178,7 @@ class Judge:
         return {
             "coarse": "coarse shape unlike any",
             "shape": f"shape and brightness unlike those of {self.subject}",
-            "turned": "fits better turned or upside down",
+            "turned": "fits better turned or upside down" if value > 0 else "fits about as well turned or upside down",
         }[view]
 
 

@@ -6,7 +6,7 @@ import scipy.stats
 
 from nvp_studio.explore.model import OpenedModel
 from nvp_studio.scores.gaussians import Mixture, Principal
-from nvp_studio.scores.judge import Judgement, conformal, log_tail
+from nvp_studio.scores.judge import VIEWS, Judgement, conformal, log_tail, statistics
 from nvp_studio.scores.measures import measure
 from nvp_studio.scores.reference import NoReferenceError, Reference, build_reference, divided
 from tests.scores.conftest import noise_images
@@ -35,6 +35,17 @@ def test_images_unlike_the_reference_are_told_with_reasons(model: OpenedModel, r
             assert bool(reasons) == (verdict != "typical")
     assert "far outside" in _judged(model, reference, noise_images(20)).verdict
     assert "much simpler than the training images" in _judged(model, reference, flat).reasons[0]
+
+
+def test_an_image_that_is_the_same_when_turned_is_not_said_to_fit_better_so(
+    model: OpenedModel, reference: Reference
+) -> None:
+    flat = np.full_like(random_images(1, model.flow.config.image_shape), 200)
+    judge, measures = reference.judge, measure(model.flow, flat)
+    turned = judge.view_values(measures, flat)[0, VIEWS.index("turned")]
+    standard = judge.numbers.standard(statistics(measures))[0]
+    assert judge._reason("turned", standard, turned) == "fits about as well turned or upside down"
+    assert judge._reason("turned", standard, turned + 1) == "fits better turned or upside down"
 
 
 def test_a_lower_rate_calls_fewer_images_unusual(model: OpenedModel, reference: Reference) -> None:
