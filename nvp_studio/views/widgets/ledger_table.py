@@ -12,7 +12,7 @@ from nvp_studio.views.widgets.table import PlainDelegate, Table
 
 _ROW_HEIGHT = 24
 _WIDTHS = {
-    "nats": 11,
+    "nats": 12,
     "bits": 10,
     "sum": 9,
     "second": 9,
