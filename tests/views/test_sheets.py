@@ -23,6 +23,20 @@ def test_pairs_fill_their_rows_where_that_makes_them_no_smaller(qtbot: Bot) -> N
     assert sheet.grid.count == 32, "16 images and their reconstructions, and no blank ones"
 
 
+def test_places_without_an_image_have_the_colour_of_the_ground(qtbot: Bot) -> None:
+    sheet = Sheet("Samples", "")
+    qtbot.addWidget(sheet)
+    sheet.resize(760, 340)
+    sheet.show()
+    sheet.show_batch(ImageBatch((16, 32, 32, 3), bytes(16 * 32 * 32 * 3)))
+    qtbot.waitUntil(lambda: sheet.grid.count > 16)
+    picture = sheet.grid.grab().toImage()
+    ground = picture.pixelColor(0, 0)
+    for index in range(sheet.grid.count):
+        shown = picture.pixelColor(sheet.grid.cell_rect(index).center())
+        assert (shown != ground) == (index < 16)
+
+
 @pytest.mark.parametrize("kind", [ImageView, ImageGrid])
 def test_images_that_others_are_about_to_replace_are_pale(
     qapp: QApplication, kind: type[ImageView] | type[ImageGrid]

@@ -1,5 +1,7 @@
 """A contact sheet: many small images in one widget, painted at whole zoom, each cell to be clicked."""
 
+from collections.abc import Collection
+
 from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QApplication, QSizePolicy, QWidget
@@ -31,6 +33,7 @@ class ImageGrid(QWidget):
         super().__init__(parent)
         self._rows = rows
         self._images: list[QImage] = []
+        self._blank: Collection[int] = ()
         self._tips: tuple[str, ...] = ()
         self._tip = ""
         self._columns: int | None = None
@@ -51,9 +54,20 @@ class ImageGrid(QWidget):
         """Number of images."""
         return len(self._images)
 
-    def show_batch(self, batch: ImageBatch | None, columns: int | None = None, tips: tuple[str, ...] = ()) -> None:
-        """Show the images of `batch`, in rows of `columns` (else in one row), each with its tip."""
+    def show_batch(
+        self,
+        batch: ImageBatch | None,
+        columns: int | None = None,
+        tips: tuple[str, ...] = (),
+        *,
+        blank: Collection[int] = (),
+    ) -> None:
+        """Show the images of `batch`, in rows of `columns` (else in one row), each with its tip.
+
+        The places of those that are `blank` are left empty.
+        """
         self._images = qimages(batch) if batch is not None else []
+        self._blank = blank
         self._columns = columns
         self._tips = tips
         self._under_mouse = -1
@@ -102,6 +116,8 @@ class ImageGrid(QWidget):
             painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self.placeholder)
             return
         for index, rect in enumerate(self._cells()[1]):
+            if index in self._blank:
+                continue
             painter.setOpacity(DIMMED if self.dimmed else 1.0)
             painter.drawImage(rect, self._images[index])
             painter.setOpacity(1.0)

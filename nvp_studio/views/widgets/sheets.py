@@ -87,7 +87,8 @@ class Sheet(QWidget):
             blank = [-1] * (columns - len(line))
             for row in range(rows):
                 order += [row * count + place for place in line] + blank
-        self.grid.show_batch(_picked(batch, order), columns)
+        blank = [index for index, place in enumerate(order) if place < 0]
+        self.grid.show_batch(_picked(batch, order), columns, blank=blank)
         self._large.show_batch(batch, order, note=self.note.text())
 
     def _arrange_lines(self, count: int, rows: int, width: int, height: int) -> tuple[int, int]:
