@@ -44,6 +44,24 @@ def test_tool_tips_show_names_unescaped(qtbot: Bot) -> None:
     assert "“R&amp;D”" in panel.directions[1].toolTip()
 
 
+def test_why_there_are_no_directions_is_told_of_an_open_model_alone(qtbot: Bot) -> None:
+    panel = LatentPanel()
+    qtbot.addWidget(panel)
+    panel.show_entries(())
+    assert panel.list.empty.text() == ""
+    panel.set_model(4, (), ())
+    assert "keeps no principal directions" in panel.list.empty.text()
+
+
+def test_tool_tips_say_that_pictures_change_by_jumps_where_they_do(qtbot: Bot) -> None:
+    panel = LatentPanel()
+    qtbot.addWidget(panel)
+    panel.set_model(1, (0.5, 0.2), ("", "beard"), jumps=True)
+    assert all("may not follow the name" in row.toolTip() for row in panel.directions)
+    panel.set_model(1, (0.5, 0.2), ("", "beard"))
+    assert not any("jumps" in row.toolTip() for row in panel.directions)
+
+
 def test_each_temperature_has_a_tool_tip(qtbot: Bot) -> None:
     panel = LatentPanel()
     qtbot.addWidget(panel)

@@ -96,7 +96,7 @@ class DirectionsPanel(QWidget):
         column.addLayout(line)
         self.heads: dict[str, QWidget] = {}
         empty = {
-            "model": self.tr("This model keeps no principal directions; a run adds them when it saves its best."),
+            "model": "",
             "local": "",
             "own": self.tr("You have made no direction for this model yet."),
         }

@@ -36,6 +36,8 @@ class LatentPanel(QWidget):
         self.temperatures: list[SliderRow] = []
         self._names: list[str] = []
         self._fractions: list[float] = []
+        self._none = ""  # why there is no direction; nothing before a model is open
+        self._jumps = False
         column = vbox(self)
         self._temperature_rows = vbox(spacing=0, margins=(0, 0, SCROLL_BAR, 0))
         heading = text_label(self.tr("Temperature"), "section")
@@ -61,11 +63,15 @@ class LatentPanel(QWidget):
         """Put a small button for `action` beside the directions' title."""
         self.panel.add_tool(ActionButton(action, flat=True))
 
-    def set_model(self, scales: int, fractions: Sequence[float], names: Sequence[str]) -> None:
-        """Make the sliders of a model with that many scales and those directions; unnamed ones are principal."""
+    def set_model(self, scales: int, fractions: Sequence[float], names: Sequence[str], *, jumps: bool = False) -> None:
+        """Make the sliders of a model with that many scales and those directions; unnamed ones are principal.
+
+        `jumps` where its pictures change by jumps along a direction.
+        """
         if scales != max(0, len(self.temperatures) - 1):
             self._make_temperatures(scales)
-        self._names, self._fractions = list(names), list(fractions)
+        self._names, self._fractions, self._jumps = list(names), list(fractions), jumps
+        self._none = self.tr("This model keeps no principal directions; a run adds them when it saves its best.")
         self.show_entries(())
 
     def show_entries(
@@ -83,7 +89,7 @@ class LatentPanel(QWidget):
         self.list.set_entries(entries)
         found = [index for index in range(len(entries)) if words.lower() in self._direction_name(index).lower()]
         found.sort(key=order or (lambda index: not self._names[index]))
-        self.list.arrange(found, self.tr("No direction is called so.") if entries else "")
+        self.list.arrange(found, self.tr("No direction is called so.") if entries else self._none)
 
     def show_moved(self, text: str, tip: str = "") -> None:
         """Say beside the title how many directions were moved, with a tip on where that changed the latents."""
@@ -147,7 +153,13 @@ class LatentPanel(QWidget):
         if named:
             text = self.tr("Right: more like the images with “{0}”; left: less.")
         about = self.tr("Holds {0} % of the latents' variance. Double-click to reset it, right-click to lock it.")
-        return text.format(name) + "\n" + about.format(f"{100 * fraction:.1f}")
+        text = text.format(name) + "\n" + about.format(f"{100 * fraction:.1f}")
+        if self._jumps:
+            text += "\n" + self.tr(
+                "The picture changes by jumps: a grey level that changes decides which others are likely after it,\n"
+                "so that other features change too, and a single picture may not follow the name."
+            )
+        return text
 
     def _direction_name(self, index: int) -> str:
         return self._names[index] or self.tr("Direction {0}").format(index + 1)

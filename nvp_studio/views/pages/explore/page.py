@@ -219,7 +219,8 @@ class ExplorePage(Page):
         self.toolbar.show_model(model)
         self.welcome.show_data(model.data_title)
         if not self.state.went_on:  # a slider may be held
-            self.panel.latents.set_model(len(model.latent_shapes), model.explained_variance, model.direction_names)
+            directions, jumps = (model.explained_variance, model.direction_names), not model.flow.has_gradients
+            self.panel.latents.set_model(len(model.latent_shapes), *directions, jumps=jumps)
         self.panel.score.show_reference(model.reference)
         self.panel.score.show_exact(model.flow.exact_code_length)
         self._remember_model(self.context.engine.model_path)
