@@ -57,7 +57,7 @@ def test_tool_tips_say_that_pictures_change_by_jumps_where_they_do(qtbot: Bot) -
     panel = LatentPanel()
     qtbot.addWidget(panel)
     panel.set_model(1, (0.5, 0.2), ("", "beard"), jumps=True)
-    assert all("may not follow the name" in row.toolTip() for row in panel.directions)
+    assert all("not each follows the name" in row.toolTip() for row in panel.directions)
     panel.set_model(1, (0.5, 0.2), ("", "beard"))
     assert not any("jumps" in row.toolTip() for row in panel.directions)
 

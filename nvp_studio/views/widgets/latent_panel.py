@@ -155,10 +155,7 @@ class LatentPanel(QWidget):
         about = self.tr("Holds {0} % of the latents' variance. Double-click to reset it, right-click to lock it.")
         text = text.format(name) + "\n" + about.format(f"{100 * fraction:.1f}")
         if self._jumps:
-            text += "\n" + self.tr(
-                "The picture changes by jumps: a grey level that changes decides which others are likely after it,\n"
-                "so that other features change too, and a single picture may not follow the name."
-            )
+            text += "\n" + self.tr("It changes pictures by jumps, other features too; not each follows the name.")
         return text
 
     def _direction_name(self, index: int) -> str:
