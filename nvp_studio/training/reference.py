@@ -28,6 +28,12 @@ _MAX_BYTES = 2**29
 """Most memory for the latents: enough for 4000 images of up to 100x100 in colour."""
 _BATCH_NUMBERS = 2**20
 """Most numbers in the images that are encoded at a time; networks compute many times as many."""
+_SURE = 4.0
+"""Standard errors by which the means of a value must differ to be a part of a named direction, with grey levels.
+
+There a small step in any value may change a grey level, and with it all that is drawn after it, so that the noise in
+thousands of values, small as it is in each, makes other pictures.
+"""
 _CHUNK_NUMBERS = 2**19
 """Most numbers of the latents that are converted to double precision at a time."""
 
@@ -46,11 +52,12 @@ def principal_directions(
     """Principal component analysis of the latents of up to `most` of the images, uint8 (N, H, W, C).
 
     There are fewer of them where the latents would take more than half a GiB. Pixels are dequantized at the middle of
-    their level. Returns the checkpoint's tensors `components` (K, D) with rows
-    of length 1, `mean` (D,), `deviation` (K,), the standard deviation along each, and `shares` (K,) of the total
-    variance, the largest first; K is at most 24. After them comes a direction for each of `contrasts`, from the mean
-    of the latents of the other images to the mean of those that its mask (N,) holds; the directions are not orthogonal
-    to any other. None when `keep_going` returned False, or there are too few finite latents.
+    their level. Returns the checkpoint's tensors `components` (K, D) with rows of length 1, `mean` (D,), `deviation`
+    (K,), the standard deviation along each, and `shares` (K,) of the total variance, the largest first; K is at most
+    24. After them comes a direction for each of `contrasts`, from the mean of the latents of the other images to the
+    mean of those that its mask (N,) holds, of flows over grey levels in the values that differ for certain; these
+    directions are not orthogonal to any other. None when `keep_going` returned False, or there are too few finite
+    latents.
     """
     dimensions = flow.config.dimensions
     most = min(most, max(3, _MAX_BYTES // (dimensions * flow.dtype.itemsize)))
@@ -74,7 +81,8 @@ def principal_directions(
         kept = int(finite.sum())
         latents[len(taken) : len(taken) + kept] = z[finite]
         taken = np.concatenate((taken, places[finite.numpy()]))
-    return _directions(latents[: len(taken)], {name: mask[taken] for name, mask in (contrasts or {}).items()})
+    masks = {name: mask[taken] for name, mask in (contrasts or {}).items()}
+    return _directions(latents[: len(taken)], masks, _SURE if flow.config.law == "levels" else 0.0)
 
 
 def _batch_within(began: float, seconds: float, done: int, most: int) -> int:
@@ -86,7 +94,7 @@ def _batch_within(began: float, seconds: float, done: int, most: int) -> int:
     return int(max(0, min(most, fitting)))
 
 
-def _directions(latents: Tensor, contrasts: Mapping[str, Mask]) -> dict[str, Tensor] | None:
+def _directions(latents: Tensor, contrasts: Mapping[str, Mask], sure: float) -> dict[str, Tensor] | None:
     """Principal directions of latents (N, D), and the directions of masks (N,)."""
     if len(latents) < 3:
         return None
@@ -97,7 +105,7 @@ def _directions(latents: Tensor, contrasts: Mapping[str, Mask]) -> dict[str, Ten
     if not len(components):
         return None
     if contrasts:
-        components = torch.cat((components, _contrast_directions(latents, mean, list(contrasts.values()))))
+        components = torch.cat((components, _contrast_directions(latents, mean, list(contrasts.values()), sure)))
     along = torch.zeros(len(latents), len(components), dtype=torch.float64)
     total = torch.zeros((), dtype=torch.float64)
     for columns, part in _columns(latents, mean):
@@ -156,15 +164,23 @@ def _distinct(names: Sequence[str]) -> list[tuple[int, str]]:
     return list(enumerate(names))[1 if len(names) == 2 else 0 :]
 
 
-def _contrast_directions(latents: Tensor, mean: Tensor, masks: list[Mask]) -> Tensor:
-    """The directions (M, D), of length 1, from the mean of the latents outside each mask to the mean of those in it."""
+def _contrast_directions(latents: Tensor, mean: Tensor, masks: list[Mask], sure: float) -> Tensor:
+    """The directions (M, D), of length 1, from the mean of the latents outside each mask to the mean of those in it.
+
+    Only of values whose means differ by more than `sure` standard errors, if there are any.
+    """
     chosen = torch.from_numpy(np.stack(masks)).double()
     counts = chosen.sum(1, keepdim=True)
     # All latents have mean 0 here: the mean of the others is the sum of these, negated, over the number of the others.
     sums = torch.empty(len(masks), len(mean), dtype=torch.float64)
+    variance = torch.empty_like(mean)
     for columns, part in _columns(latents, mean):
         sums[:, columns] = chosen @ part
-    steps = torch.nan_to_num(sums / counts + sums / (len(latents) - counts))
+        variance[columns] = part.square().mean(0)
+    others = len(latents) - counts
+    steps = torch.nan_to_num(sums / counts + sums / others)
+    certain = steps.abs() > sure * torch.sqrt(variance * (1 / counts + 1 / others))
+    steps = torch.where(certain | ~certain.any(1, keepdim=True), steps, torch.zeros_like(steps))
     return torch.nn.functional.normalize(steps, dim=1)
 
 
