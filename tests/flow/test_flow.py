@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from nvp_studio.flow import Flow, FlowConfig, preset_config
 from nvp_studio.flow.coupling import Coupling
 from nvp_studio.flow.engine.acceleration import accelerate
+from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.networks import Convolution
 from tests.flow.jacobian import slogdet_of_jacobian, train_a_little
 
@@ -80,7 +81,7 @@ def check_log_determinant_and_inverse(config: FlowConfig, seed: int) -> None:
 
 
 @pytest.mark.slow_repeats
-@pytest.mark.parametrize("preset", ["studio", "paper", "paper-cifar10", "quick", "pyramid", "large"])
+@pytest.mark.parametrize("preset", ["studio", "paper", "paper-cifar10", "quick", "large"])
 def test_float32_inverse_at_full_depth(preset: str) -> None:
     torch.manual_seed(0)
     config = preset_config(preset, (3, 32, 32))
@@ -92,6 +93,18 @@ def test_float32_inverse_at_full_depth(preset: str) -> None:
     with torch.no_grad():
         back = flow.decode(flow.encode(x)[0])
     torch.testing.assert_close(back, x, rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow_repeats
+def test_a_pyramid_of_full_depth_inverts_noise_with_values_in_float64() -> None:
+    """In float32 it does not: an improbable level is narrower in z than its digits are."""
+    torch.manual_seed(0)
+    narrow = Flow(msgspec.structs.replace(preset_config("pyramid", (3, 32, 32)), width=8))
+    flow = Inference(train_a_little(accelerate(narrow), steps=8, rate=1e-2))
+    x = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        back = flow.decode(flow.encode(x)[0])
+    torch.testing.assert_close(back, x, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(("preset", "millions"), [("paper-cifar10", 6.4), ("paper", 46.3)])

@@ -52,13 +52,17 @@ def trained_on(config: FlowConfig, device: str) -> Flow:
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_gradient_is_near_that_of_float32(name: str, device: str) -> None:
-    """bfloat16 rounds by up to 2^-9 = 0.2 %; measured are 0.1 to 0.5 % for a whole gradient (0.7 % for `studio`)."""
+    """bfloat16 rounds by up to 2^-9 = 0.2 %; measured are 0.1 to 0.5 % for a whole gradient (0.7 % for `studio`).
+
+    1.6 to 1.9 % for pyramids, whose sharp logistic distributions multiply what the means are off.
+    """
+    bound = 3e-2 if name.startswith("pyramid") else 1e-2
     flow = trained_on(CONFIGS[name], device)
     x = images(flow.config, 8, dtype=torch.float32, seed=8).to(device)
     half = half_of(flow)
     found = flow_gradients(half, x)
     assert {grad.dtype for grad in found.values()} == {torch.float32}
-    assert 1e-5 < distance(found, flow_gradients(flow, x)) < 1e-2
+    assert 1e-5 < distance(found, flow_gradients(flow, x)) < bound
 
 
 @pytest.mark.parametrize("name", ["published", "gated", "spline"])
