@@ -1,7 +1,7 @@
 """The description of a flow: one frozen structure that says everything needed to build it, and its presets."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -124,12 +124,12 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     def _check_pyramid(self) -> None:
         """Raise `ValueError` where settings are of no use with mixtures."""
-        for name in ("checkerboard_couplings", "channel_couplings", "final_couplings"):
-            if getattr(self, name):
-                raise ValueError(f"{name} is {getattr(self, name)}, must be 0 with law=levels: its scales need no more")
-        for name, none in (("normalization", "none"), ("mixing", "none"), ("conditional_prior", False)):
-            if getattr(self, name) != none:
-                raise ValueError(f"{name} must be {str(none).lower()} with law=levels")
+        for name, needed in NEEDED_BY_LEVELS.items():
+            value = getattr(self, name)
+            if value != needed and isinstance(needed, int) and not isinstance(needed, bool):
+                raise ValueError(f"{name} is {value}, must be {needed} with law=levels: its scales need no more")
+            if value != needed:
+                raise ValueError(f"{name} must be {str(needed).lower()} with law=levels")
         if self.network == "residual":
             raise ValueError("network must be depthwise or gated with law=levels")
 
@@ -183,6 +183,18 @@ class FlowConfig(msgspec.Struct, frozen=True, kw_only=True):
         slices.append(Scale(start, self.dimensions, (channels, height, width)))
         return tuple(slices)
 
+
+NEEDED_BY_LEVELS: dict[str, Any] = {
+    "checkerboard_couplings": 0,
+    "channel_couplings": 0,
+    "final_couplings": 0,
+    "normalization": "none",
+    "mixing": "none",
+    "conditional_prior": False,
+    "network_norm": "none",
+    "weight_norm": False,
+}
+"""Settings that `law="levels"` takes no other values of."""
 
 RANGES = {
     "scales": (1, 9),

@@ -5,19 +5,8 @@ from typing import Any
 
 import msgspec
 
-from nvp_studio.flow.config import FlowConfig
+from nvp_studio.flow.config import NEEDED_BY_LEVELS, FlowConfig
 
-NEEDED_BY_LEVELS: dict[str, Any] = {
-    "checkerboard_couplings": 0,
-    "channel_couplings": 0,
-    "final_couplings": 0,
-    "normalization": "none",
-    "mixing": "none",
-    "conditional_prior": False,
-    "network_norm": "none",
-    "weight_norm": False,
-}
-"""Settings that `law="levels"` takes no other values of."""
 _WITHOUT_EFFECT_WITH_LEVELS = ("checkerboard", "final_mask", "final_mixing", "logit_alpha")
 
 

@@ -8,10 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nvp_studio.flow.config import PRESETS, FlowConfig, preset_config
+from nvp_studio.flow.config import NEEDED_BY_LEVELS, PRESETS, FlowConfig, preset_config
 from nvp_studio.flow.flow import Flow
 from nvp_studio.flow.inventory import largest_activation_bytes, state_entries
-from nvp_studio.flow.settings import NEEDED_BY_LEVELS
 
 CHOICES: dict[str, list[Any]] = {
     "image_shape": [(1, 8, 8), (3, 8, 4), (3, 12, 4)],

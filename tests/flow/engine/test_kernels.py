@@ -4,12 +4,14 @@ import math
 import sys
 from collections.abc import Iterator
 
+import msgspec
 import numpy as np
 import pytest
 import torch
 from numba import njit
 from torch import Tensor
 
+from nvp_studio.flow.config import FlowConfig, preset_config
 from nvp_studio.flow.engine.compiled_networks import CompiledNetwork
 from nvp_studio.flow.engine.inference import Inference
 from nvp_studio.flow.engine.kernels import compiling
@@ -22,6 +24,7 @@ from tests.flow.engine.test_inference import CONFIGS, compiled, images
 from tests.flow.engine.test_reversible import trained
 
 EPS = float(np.finfo(np.float32).eps)
+LEVELS = msgspec.structs.replace(preset_config("pyramid", (3, 5, 7)), width=8, pieces=4)
 
 
 @pytest.fixture
@@ -168,8 +171,9 @@ def test_what_one_form_encodes_the_other_decodes() -> None:
         assert (decoder.decode(encoder.encode(x)[0]) - x).abs().max() < 1 / 512
 
 
-def test_gradients_go_past_the_kernels() -> None:
-    flow = trained(CONFIGS["quick"], torch.float32)
+@pytest.mark.parametrize("config", [CONFIGS["quick"], LEVELS], ids=["quick", "levels"])
+def test_gradients_go_past_the_kernels(config: FlowConfig) -> None:
+    flow = trained(config, torch.float32)
     by_loops, plain = compiled(flow), compiled(flow)
     plain.body = type(plain)(flow).body
     gradients = []

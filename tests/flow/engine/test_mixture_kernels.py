@@ -241,19 +241,6 @@ def test_an_image_is_mapped_to_the_same_bits_in_any_batch_and_by_any_threads(sha
     assert all(torch.equal(one, other) for one, other in zip(*answers, strict=True))
 
 
-def test_gradients_go_past_the_kernels() -> None:
-    flow = trained(pyramid((3, 5, 7)), torch.float32)
-    by_loops, plain = compiled(flow), Inference(flow)
-    gradients = []
-    for each in (by_loops, plain):
-        z = each.latents(1).requires_grad_()
-        x = each.decode(z)
-        (gradient,) = torch.autograd.grad(x.sum() + each.encode(x.detach().clamp(0, 1))[1].sum(), z)
-        gradients.append(gradient)
-    assert torch.equal(*gradients)
-    assert gradients[0].any()
-
-
 def test_kernels_are_named_before_they_are_compiled() -> None:
     """What a pyramid with networks on few and on many pixels calls is all that `kernels` names."""
     flow = Inference(Flow(pyramid((3, 16, 16))))
